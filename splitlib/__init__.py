@@ -1,0 +1,69 @@
+"""Adaptive splitting of deep neural networks between a device and an edge host.
+
+The mathematics of Labriji et al., "Energy-efficient cooperative inference via adaptive deep
+neural network splitting at the edge", IEEE ICC 2023: what a network costs at each splitting
+point, what the radio channel and the host bring in each slot, and the online controller that
+chooses splitting point and rate. SI units throughout.
+
+Examples
+--------
+>>> import splitlib as sl
+>>> scenario = sl.Scenario(alpha_max=0.1)
+>>> trace = sl.draw_trace(scenario, n_slots=50_000, rng=0)
+>>> result = sl.simulate(scenario, trace, V=1.0)
+>>> result.mean_delay < scenario.d_avg and result.outage < scenario.epsilon
+True
+"""
+
+from splitlib import channel
+from splitlib.board import JETSON_TX2, XAVIER_NX, Board
+from splitlib.network import (
+    Conv2d,
+    DepthwiseConv2d,
+    GlobalAveragePool,
+    Linear,
+    Network,
+    Pool2d,
+    Stage,
+)
+from splitlib.policies import POLICIES
+from splitlib.scenario import Profile, Scenario
+from splitlib.simulate import (
+    History,
+    Result,
+    confidence_interval,
+    settled,
+    simulate,
+    sweep,
+)
+from splitlib.trace import Trace, cell_rng, draw_trace
+from splitlib.zoo import mobilenet_v2
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "JETSON_TX2",
+    "POLICIES",
+    "XAVIER_NX",
+    "Board",
+    "Conv2d",
+    "DepthwiseConv2d",
+    "GlobalAveragePool",
+    "History",
+    "Linear",
+    "Network",
+    "Pool2d",
+    "Profile",
+    "Result",
+    "Scenario",
+    "Stage",
+    "Trace",
+    "cell_rng",
+    "channel",
+    "confidence_interval",
+    "draw_trace",
+    "mobilenet_v2",
+    "settled",
+    "simulate",
+    "sweep",
+]

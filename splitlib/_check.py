@@ -1,0 +1,93 @@
+"""Refuse bad input before any work starts, in one sentence: argument, rule, value."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import math
+import operator
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def check_real(name: str, value: Any, interval: str = "(0, inf)") -> None:
+    """Raise unless ``value`` is a finite real number in ``interval``, such as ``"(0, 1]"``."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a real number in {interval}, got {value!r}")
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    above = value > low if interval[0] == "(" else value >= low
+    below = value < high if interval[-1] == ")" else value <= high
+    if not (math.isfinite(value) and above and below):
+        raise ValueError(f"{name} must be a finite number in {interval}, got {value!r}")
+
+
+def check_integer(name: str, value: Any, minimum: int = 1) -> int:
+    """Return ``value`` as an ``int``; raise unless it is an integer of at least ``minimum``."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = minimum - 1
+    if isinstance(value, (bool, np.bool_)) or number < minimum:
+        raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+    return number
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
+    """Raise unless ``value`` is one of ``choices``, naming the nearest of them."""
+    choices = list(choices)
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}{nearest(value, choices)}")
+
+
+def check_instance(name: str, value: Any, kind: type) -> None:
+    """Raise unless ``value`` is an instance of ``kind``."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {value!r}")
+
+
+def check_array(name: str, value: ArrayLike, interval: str) -> NDArray[np.float64]:
+    """Return ``value`` as a float array; raise unless it is finite and inside ``interval``."""
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be an array of real numbers, got {value!r}") from None
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    above = array > low if interval[0] == "(" else array >= low
+    below = array < high if interval[-1] == ")" else array <= high
+    bad = ~(np.isfinite(array) & above & below)
+    if bad.any():
+        where = f" at index {int(np.argmax(bad))}" if array.ndim == 1 else ""
+        first = float(array[bad].flat[0])
+        raise ValueError(f"{name} must be finite and in {interval}, got {first!r}{where}")
+    return array
+
+
+def nearest(value: Any, choices: Iterable[str]) -> str:
+    """Return `` (did you mean 'x'?)`` for the nearest of ``choices``, or nothing."""
+    close = difflib.get_close_matches(str(value), list(choices), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def suggest_fields(cls: _Class) -> _Class:
+    """Let the dataclass ``cls`` refuse an unknown field by naming the nearest right one."""
+    names = [field.name for field in dataclasses.fields(cls)]
+    init = cls.__init__
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        for name in kwargs:
+            if name not in names:
+                hint = nearest(name, names)
+                raise TypeError(f"{cls.__name__} has no field {name!r}{hint}")
+        init(self, *args, **kwargs)
+
+    cls.__init__ = __init__
+    return cls

@@ -1,0 +1,246 @@
+r"""The slot loop, once, in plain scalar Python.
+
+It runs as it is (the reference) and compiled by Numba (see `splitlib.simulate`), with the same
+result to the last bit; no NumPy call stands inside, so that it can be transpiled as well. In
+slot :math:`t`, for splitting point :math:`k` and rate :math:`R`,
+
+.. math::
+
+   D_l &= W_{0 \to k} N / f_l \qquad (7) \\
+   E_l &= N \textstyle\sum_{j=0}^{k} E_j
+       \qquad \text{(8); the paper leaves out } N \\
+   D_r &= W_{k+1 \to J} N / (\alpha_r f_r) \qquad (9) \\
+   D_{tx} &= L_k N / R \qquad (10) \\
+   E_{tx} &= p(R) D_{tx} \qquad (11)
+
+with :math:`D_{tot} = D_l + D_{tx} + D_r` and :math:`E_{tot} = E_l + E_{tx}`. The limits of (12)
+on mean delay and outage become the virtual queues
+
+.. math::
+
+   Z(t+1) &= \max(0, Z(t) + D_{tot}(t) - D_{avg}) \qquad (13) \\
+   H(t+1) &= \max(0, H(t) + u\{D_{tot}(t) - D_{max}\} - \epsilon). \qquad (14)
+
+The drift-plus-penalty function (15) and its upper bound (16) lead to the problem of a slot,
+
+.. math:: \min_{k, R} \; Z D_{tot} + H u\{D_{tot} - D_{max}\} + V E_{tot}. \qquad (17)
+
+The rate minimizes its surrogate (:math:`u` replaced by :math:`D_{tot} / D_{max}`), whose
+derivative is (18) and whose minimum is (19): see `splitlib.channel`. The splitting point
+minimizes (17) itself at that rate; of equal ones the smallest is taken.
+
+The rate, in nats per second and hertz, is :math:`r = R \ln 2 / B`. It stays at a limit of the
+transmit power unless :math:`g(r_{min}) < \Omega h / (V N_0 B) < g(r_{max})` with
+:math:`g(r) = (r - 1) e^r + 1`. The upper of these depends on the trace alone: `rate_limits`
+prepares it once for all V, and most slots then need neither a logarithm nor the Lambert
+function.
+"""
+
+import math
+
+from numba.extending import register_jitable
+
+#: Places in the array of totals that `run_slots` adds to.
+DELAY, ENERGY, OUTAGES, ARRIVALS, Z_SUM, H_SUM = range(6)
+N_TOTALS = 6
+
+#: Seconds for one bit where the rate is 0: longer than anything, yet finite, so that sending no
+#: bits still takes no time and no product with it becomes NaN.
+FOREVER = 1e150
+
+
+@register_jitable
+def stationarity(r, snr):
+    """Return ``g(r) = (r - 1) e^r + 1``, where ``snr = e^r - 1``.
+
+    Below r = 0.05 its power series is used, since the closed form cancels there.
+    """
+    if r < 0.05:
+        series = 1 / 30 + r * (1 / 144 + r * (1 / 840 + r / 5760))
+        return r * r * (1 / 2 + r * (1 / 3 + r * (1 / 8 + r * series)))
+    return r * (1.0 + snr) - snr
+
+
+@register_jitable
+def stationary_rate(c, r_max):
+    """Return the ``r`` in (0, r_max] with ``g(r) = c``, for ``0 < c <= g(r_max)``.
+
+    Newton's method on the convex growing g, from a point at or above the root: it falls
+    monotonically. The start uses g(r) >= r^2 / 2 and W0(x) <= log(1 + x).
+    """
+    r = min(r_max, math.sqrt(2.0 * c))
+    if c > 1.0:
+        r = min(r, 1.0 + math.log1p((c - 1.0) / math.e))
+    for _ in range(50):
+        snr = math.expm1(r)
+        step = (stationarity(r, snr) - c) / (r * (1.0 + snr))
+        r -= step
+        if step <= 1e-15 * r:
+            break
+    return r
+
+
+def rate_limits(gain, n_slots, noise_power, p_max, r_max, g_max):
+    """Fill in, for each slot, the upper limit of r = R ln2 / B, and g(r) there.
+
+    Parameters
+    ----------
+    gain : array of length n_slots
+        Channel gain, linear.
+    n_slots : int
+    noise_power : float
+        N0 B, in W.
+    p_max : float
+        Largest transmit power, in W.
+    r_max, g_max : arrays of at least n_slots, written
+    """
+    for t in range(n_slots):
+        snr = p_max * gain[t] / noise_power
+        r_max[t] = math.log1p(snr)
+        g_max[t] = stationarity(r_max[t], snr)
+
+
+def run_slots(
+    gain,
+    availability,
+    arrivals,
+    r_max,
+    g_max,
+    n_slots,
+    local_delay,
+    remote_delay,
+    offload_bits,
+    local_energy,
+    n_splits,
+    at_p_max,
+    V,
+    bandwidth,
+    noise_power,
+    p_min,
+    p_max,
+    d_avg,
+    d_max,
+    epsilon,
+    queues,
+    totals,
+    split_histogram,
+    objective,
+    keep_history,
+    split_history,
+    rate_history,
+    delay_history,
+    energy_history,
+    z_history,
+    h_history,
+):
+    """Run ``n_slots`` slots: decide, pay, update the queues, add to the totals.
+
+    It can be called again for the slots that follow, since all it remembers stands in
+    ``queues``, ``totals`` and ``split_histogram``.
+
+    Parameters
+    ----------
+    gain, availability, arrivals : arrays of length n_slots
+        The trace: linear gain, share of the host, number of images.
+    r_max, g_max : arrays
+        Filled by `rate_limits`.
+    n_slots : int
+    local_delay, remote_delay : arrays of length n_splits
+        Time for one image on the device and on the whole free host, in s, for the splitting
+        points that the policy may take.
+    offload_bits, local_energy : arrays of length n_splits
+        Bits and J for one image.
+    n_splits : int
+    at_p_max : bool
+        Whether the policy sends at the power p_max, rather than at the rate of (19).
+    V : float
+        Weight of energy, in s²/J.
+    bandwidth, noise_power, p_min, p_max : float
+        In Hz and W.
+    d_avg, d_max, epsilon : float
+        Limits, in s, s and without unit.
+    queues : array of length 2, read and written
+        Z in s, and H.
+    totals : array of length N_TOTALS, added to
+    split_histogram : array of length n_splits, added to
+    objective : array of length n_splits
+        Scratch space.
+    keep_history : bool
+        Whether the arrays that follow (of length n_slots) are written.
+    split_history, rate_history, delay_history, energy_history, z_history, h_history : arrays
+        Decision and cost of each slot, and the queues that it met.
+    """
+    nats_per_bit = math.log(2.0)
+    Z = queues[0]
+    H = queues[1]
+    for t in range(n_slots):
+        n = float(arrivals[t])
+        split = 0
+        rate = 0.0
+        delay = 0.0
+        energy = 0.0
+
+        if n > 0.0:
+            # Rate (19). c is the point where g(r) must be.
+            c = (Z + H / d_max) / V * (gain[t] / noise_power)
+            r = r_max[t]
+            p = p_max
+            if c < g_max[t] and not at_p_max:
+                snr = p_min * gain[t] / noise_power
+                r = math.log1p(snr)
+                p = p_min
+                if c > stationarity(r, snr):
+                    r = stationary_rate(c, r_max[t])
+                    p = math.expm1(r) * noise_power / gain[t]
+            rate = r * bandwidth / nats_per_bit
+            seconds_per_bit = FOREVER
+            if rate > 0.0:
+                seconds_per_bit = 1.0 / rate
+            host_slowdown = 1.0 / availability[t]
+
+            # Splitting point: the least objective of (17), of equal ones the smallest. The
+            # objectives stand in an array first, so that a compiler can vectorize this loop.
+            for k in range(n_splits):
+                d = n * (
+                    local_delay[k]
+                    + remote_delay[k] * host_slowdown
+                    + offload_bits[k] * seconds_per_bit
+                )
+                e = n * (local_energy[k] + offload_bits[k] * (p * seconds_per_bit))
+                objective[k] = Z * d + V * e + (H if d > d_max else 0.0)
+            least = objective[0]
+            for k in range(1, n_splits):
+                least = min(least, objective[k])
+            while objective[split] > least:
+                split += 1
+            delay = n * (
+                local_delay[split]
+                + remote_delay[split] * host_slowdown
+                + offload_bits[split] * seconds_per_bit
+            )
+            energy = n * (local_energy[split] + offload_bits[split] * (p * seconds_per_bit))
+            if offload_bits[split] == 0.0:
+                rate = 0.0
+
+        if keep_history:
+            split_history[t] = split
+            rate_history[t] = rate
+            delay_history[t] = delay
+            energy_history[t] = energy
+            z_history[t] = Z
+            h_history[t] = H
+
+        split_histogram[split] += 1
+        totals[DELAY] += delay
+        totals[ENERGY] += energy
+        totals[ARRIVALS] += n
+        totals[Z_SUM] += Z
+        totals[H_SUM] += H
+
+        # Virtual queues (13) and (14).
+        outage = 1.0 if delay > d_max else 0.0
+        totals[OUTAGES] += outage
+        Z = max(0.0, Z + delay - d_avg)
+        H = max(0.0, H + outage - epsilon)
+    queues[0] = Z
+    queues[1] = H

@@ -1,0 +1,152 @@
+r"""The scenario: every number of the paper's Section IV, and the cost of each splitting point.
+
+What running the network costs at splitting point :math:`k` follows from the scenario alone.
+For one image, the device spends :math:`E_{l,k} = \sum_{j \le k} E_j` joules (8) on
+:math:`W_{0 \to k}` FLOPs (7), sends :math:`L_k` bits (10), and leaves :math:`W_{k+1 \to J}`
+FLOPs to the host (9). `Profile` holds these four.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splitlib._check import check_instance, check_integer, check_real, suggest_fields
+from splitlib.board import JETSON_TX2, XAVIER_NX, Board
+from splitlib.channel import path_gain
+from splitlib.network import Network
+from splitlib.zoo import mobilenet_v2
+
+#: Thermal noise as the paper states it, -174 dBm/Hz, in W/Hz.
+_NOISE_PSD = 10 ** (-174 / 10) * 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Cost of each splitting point ``k = 0 .. J`` for one image; arrays of shape ``(J + 1,)``.
+
+    Attributes
+    ----------
+    local_flops, remote_flops : ndarray
+        FLOPs on the device before the split and on the host after it.
+    offload_bits : ndarray
+        Bits to send; 0 at ``k = J``.
+    local_energy : ndarray
+        Energy that the device spends on computing up to ``k``, in J, equation (8) for one image.
+    """
+
+    local_flops: NDArray[np.float64]
+    remote_flops: NDArray[np.float64]
+    offload_bits: NDArray[np.float64]
+    local_energy: NDArray[np.float64]
+
+
+@suggest_fields
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Everything that stays fixed during a run; the defaults are the paper's.
+
+    Vary it with ``Scenario(distance=20)`` or `dataclasses.replace`.
+
+    Parameters
+    ----------
+    network : Network
+        The DNN that both sides hold.
+    device, host : Board
+        The device needs energy constants, the edge host does not.
+    alpha_max : float
+        Largest availability of the host's processor, in (0, 1].
+    path_loss_exponent : float
+        At least 0; see `splitlib.channel.path_gain`.
+    distance : float
+        Between device and access point, in m.
+    carrier_frequency, bandwidth : float
+        In Hz.
+    noise_psd : float
+        Noise power spectral density, in W/Hz.
+    p_min, p_max : float
+        Limits of the transmit power, in W, ``0 < p_min <= p_max``.
+    arrival_rate : float
+        Mean number of new images in a slot, at least 0.
+    d_avg : float
+        Limit of the mean end-to-end delay, in s.
+    d_max : float
+        Delay above which a slot is an outage, in s.
+    epsilon : float
+        Limit of the outage probability, in [0, 1).
+    bits_per_element : int
+        Bits that encode one element of the input or of a feature map.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a field is unknown, of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> scenario = Scenario(alpha_max=0.5)
+    >>> scenario.d_avg, int(scenario.profile.offload_bits[0])
+    (0.05, 4816896)
+    """
+
+    network: Network = field(default_factory=mobilenet_v2)
+    device: Board = JETSON_TX2
+    host: Board = XAVIER_NX
+    alpha_max: float = 1.0
+    path_loss_exponent: float = 3.0
+    distance: float = 50.0
+    carrier_frequency: float = 3.5e9
+    bandwidth: float = 200e6
+    noise_psd: float = _NOISE_PSD
+    p_min: float = 10e-3
+    p_max: float = 100e-3
+    arrival_rate: float = 10.0
+    d_avg: float = 50e-3
+    d_max: float = 100e-3
+    epsilon: float = 1e-2
+    bits_per_element: int = 32
+
+    def __post_init__(self) -> None:
+        check_instance("network", self.network, Network)
+        check_instance("device", self.device, Board)
+        check_instance("host", self.host, Board)
+        self.device.check_energy_constants("device")
+        check_real("alpha_max", self.alpha_max, "(0, 1]")
+        check_real("path_loss_exponent", self.path_loss_exponent, "[0, inf)")
+        for name in ("distance", "carrier_frequency", "bandwidth", "noise_psd"):
+            check_real(name, getattr(self, name))
+        check_real("p_min", self.p_min)
+        check_real("p_max", self.p_max)
+        if self.p_min > self.p_max:
+            raise ValueError(f"p_min must not exceed p_max = {self.p_max!r}, got {self.p_min!r}")
+        check_real("arrival_rate", self.arrival_rate, "[0, inf)")
+        check_real("d_avg", self.d_avg)
+        check_real("d_max", self.d_max)
+        check_real("epsilon", self.epsilon, "[0, 1)")
+        check_integer("bits_per_element", self.bits_per_element)
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Cost of each splitting point for one image."""
+        local_flops = _up_to_split(self.network.flops)
+        offload_bits = self.network.output_elements * float(self.bits_per_element)
+        offload_bits[-1] = 0  # the answer of a full local inference stays on the device
+        return Profile(
+            local_flops=local_flops,
+            remote_flops=local_flops[-1] - local_flops,
+            offload_bits=offload_bits,
+            local_energy=_up_to_split(self.device.energy(self.network)),
+        )
+
+    @property
+    def path_gain(self) -> float:
+        """Mean channel gain E[h], linear."""
+        return path_gain(self.distance, self.carrier_frequency, self.path_loss_exponent)
+
+
+def _up_to_split(per_stage: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum over the stages before each splitting point."""
+    return np.concatenate([[0.0], np.cumsum(per_stage)])

@@ -1,0 +1,560 @@
+r"""Run policies on traces, one at a time or over a grid.
+
+`simulate` runs one policy on one trace; `sweep` runs a grid of V × α_max × β × seeds on all
+cores. Both measure problem (12): the mean energy that is to be small, and the mean delay and
+outage probability that have limits, each over the slots after the burn-in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, NamedTuple
+
+import joblib
+import numba
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import stats
+from tqdm.auto import tqdm
+
+from splitlib import kernel
+from splitlib._check import check_array, check_choice, check_instance, check_integer, check_real
+from splitlib.policies import POLICIES
+from splitlib.scenario import Scenario
+from splitlib.trace import Trace, cell_rng, draw_trace
+
+#: Slots that are prepared at once: few enough for a core's cache, many enough to hide the call.
+_CHUNK = 4096
+
+
+class Loops(NamedTuple):
+    """The two functions of the kernel, plain or compiled."""
+
+    rate_limits: Any
+    run_slots: Any
+
+
+PLAIN = Loops(kernel.rate_limits, kernel.run_slots)
+COMPILED = Loops(
+    *(numba.njit(loop, cache=True, nogil=True, error_model="numpy") for loop in PLAIN)
+)
+
+
+class History(NamedTuple):
+    """What happened in each slot, burn-in included; arrays of shape ``(n_slots,)``.
+
+    Attributes
+    ----------
+    split : ndarray of int
+        Splitting point k(t).
+    rate : ndarray
+        Rate R(t) in bit/s; 0 where nothing is sent.
+    delay : ndarray
+        End-to-end delay of the slot's images, in s.
+    energy : ndarray
+        Energy of the device, in J.
+    Z, H : ndarray
+        Virtual queues that the slot met, in s and without unit; both start at 0.
+    """
+
+    split: NDArray[np.int64]
+    rate: NDArray[np.float64]
+    delay: NDArray[np.float64]
+    energy: NDArray[np.float64]
+    Z: NDArray[np.float64]
+    H: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Outcome of one run, over the slots after the burn-in.
+
+    Raw sums are stored; what is derived from them are properties.
+
+    Attributes
+    ----------
+    policy : str
+        Name of the policy.
+    V : float
+        Weight of energy, in s²/J.
+    n_slots, burn_in : int
+        Length of the trace, and how many of its first slots are left out.
+    total_delay, total_energy : float
+        Sums over the slots, in s and J.
+    outages : int
+        Slots whose delay exceeded d_max.
+    arrivals : int
+        Images.
+    full_local_energy : float
+        Energy that full local inference spends on the same images, in J.
+    split_histogram : ndarray of shape (J + 1,)
+        How many slots chose each splitting point. A slot without images leaves no choice and
+        counts for the smallest one that the policy may take.
+    initial_queues, final_queues : ndarray of shape (2,)
+        Z (in s) and H after the burn-in and after the last slot.
+    mean_queues : ndarray of shape (2,)
+        Means of Z (in s) and H over the slots.
+    history : History or None
+        Per-slot series, where asked for.
+    """
+
+    policy: str
+    V: float
+    n_slots: int
+    burn_in: int
+    total_delay: float
+    total_energy: float
+    outages: int
+    arrivals: int
+    full_local_energy: float
+    split_histogram: NDArray[np.int64]
+    initial_queues: NDArray[np.float64]
+    final_queues: NDArray[np.float64]
+    mean_queues: NDArray[np.float64]
+    history: History | None = None
+
+    @property
+    def measured_slots(self) -> int:
+        """Number of slots after the burn-in."""
+        return self.n_slots - self.burn_in
+
+    @property
+    def mean_delay(self) -> float:
+        """Mean end-to-end delay, in s, limited by (12a)."""
+        return self.total_delay / self.measured_slots
+
+    @property
+    def outage(self) -> float:
+        """Share of slots with a delay above d_max, limited by (12b)."""
+        return self.outages / self.measured_slots
+
+    @property
+    def mean_energy(self) -> float:
+        """Mean energy of the device, in J per slot, the objective of (12)."""
+        return self.total_energy / self.measured_slots
+
+    @property
+    def energy_saving(self) -> float:
+        """1 - energy / energy of full local inference on the same slots; NaN without images."""
+        return 1 - self.total_energy / self.full_local_energy if self.arrivals else float("nan")
+
+    @property
+    def mean_split(self) -> float:
+        """Mean splitting point."""
+        return float(self.split_histogram @ self._splits) / self.measured_slots
+
+    @property
+    def std_split(self) -> float:
+        """Standard deviation of the splitting point over the slots."""
+        deviation = self._splits - self.mean_split
+        return float(np.sqrt(self.split_histogram @ deviation**2 / self.measured_slots))
+
+    @property
+    def _splits(self) -> NDArray[np.int64]:
+        return np.arange(self.split_histogram.size)
+
+    @property
+    def queue_growth(self) -> NDArray[np.float64]:
+        """Growth of Z (in s) and H over the slots, for each slot; shape ``(2,)``.
+
+        Summing (13) and (14) over the slots shows what it bounds, whatever the policy:
+        ``mean_delay <= d_avg + queue_growth[0]`` and ``outage <= epsilon + queue_growth[1]``.
+        """
+        return (self.final_queues - self.initial_queues) / self.measured_slots
+
+
+def simulate(
+    scenario: Scenario,
+    trace: Trace,
+    V: float = 3.0,
+    policy: str = "adaptive",
+    burn_in: int = 10_000,
+    history: bool = False,
+) -> Result:
+    """Run a policy on a trace.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What stays fixed.
+    trace : Trace
+        What each slot brings.
+    V : float
+        Weight of energy against the virtual queues, in s²/J, positive. Full offloading and full
+        local inference do not depend on it.
+    policy : {"adaptive", "full_offloading", "full_local"}
+        See `splitlib.policies`.
+    burn_in : int
+        Slots at the start that no figure counts, at least 0 and below the trace's length.
+    history : bool
+        Whether to keep the per-slot series.
+
+    Returns
+    -------
+    Result
+        Sums, means and, if asked for, the history.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> scenario = Scenario(alpha_max=0.1)
+    >>> result = simulate(scenario, draw_trace(scenario, n_slots=50_000, rng=0), V=1.0)
+    >>> result.mean_delay < scenario.d_avg, result.outage < scenario.epsilon
+    (True, True)
+    """
+    check_instance("scenario", scenario, Scenario)
+    check_instance("trace", trace, Trace)
+    check_real("V", V)
+    check_choice("policy", policy, POLICIES)
+    _check_burn_in(burn_in, trace.n_slots)
+    (result,) = run(scenario, trace, [V], policy, burn_in, history)
+    return result
+
+
+def run(
+    scenario: Scenario,
+    trace: Trace,
+    V: Sequence[float],
+    policy: str,
+    burn_in: int,
+    history: bool = False,
+    loops: Loops = COMPILED,
+) -> list[Result]:
+    """Run one policy for several V on one trace; the arguments have been checked.
+
+    What depends on the trace alone is prepared once, chunk by chunk, for all V.
+    """
+    runs = [_Run(scenario, trace, v, policy, burn_in, history, loops) for v in V]
+    noise_power = scenario.noise_psd * scenario.bandwidth
+    limits = np.empty((2, min(_CHUNK, trace.n_slots)))
+    for start, stop in ((0, burn_in), (burn_in, trace.n_slots)):
+        for single in runs:
+            single.start_measuring()
+        for first in range(start, stop, _CHUNK):
+            slots = slice(first, min(first + _CHUNK, stop))
+            gain = trace.gain[slots]
+            loops.rate_limits(gain, gain.size, noise_power, scenario.p_max, *limits)
+            for single in runs:
+                single.advance(slots, limits)
+    return [single.result() for single in runs]
+
+
+class _Run:
+    """One policy with one V on its way through a trace."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        trace: Trace,
+        V: float,
+        policy: str,
+        burn_in: int,
+        history: bool,
+        loops: Loops,
+    ) -> None:
+        self._scenario, self._trace, self._loops = scenario, trace, loops
+        self._V, self._policy, self._burn_in = float(V), policy, burn_in
+        splits, self._at_p_max = POLICIES[policy](scenario)
+        self._splits = slice(splits.start, splits.stop)
+        profile = scenario.profile
+        self._costs = (
+            scenario.device.delay(profile.local_flops)[self._splits],
+            scenario.host.delay(profile.remote_flops)[self._splits],
+            profile.offload_bits[self._splits],
+            profile.local_energy[self._splits],
+        )
+        self._queues = np.zeros(2)
+        self._split_histogram = np.empty(profile.offload_bits.size, dtype=np.int64)
+        self._totals = np.empty(kernel.N_TOTALS)
+        self._objective = np.empty(len(splits))
+        self._keep_history = history
+        shape = trace.n_slots if history else 0
+        self._history = History(np.empty(shape, dtype=np.int64), *np.empty((5, shape)))
+
+    def start_measuring(self) -> None:
+        """Forget all sums, and keep the queues."""
+        self._initial_queues = self._queues.copy()
+        self._split_histogram[:] = 0
+        self._totals[:] = 0
+
+    def advance(self, slots: slice, limits: NDArray[np.float64]) -> None:
+        """Run the next ``slots``."""
+        scenario, trace = self._scenario, self._trace
+        self._loops.run_slots(
+            trace.gain[slots],
+            trace.availability[slots],
+            trace.arrivals[slots],
+            *limits,
+            slots.stop - slots.start,
+            *self._costs,
+            self._objective.size,
+            self._at_p_max,
+            self._V,
+            scenario.bandwidth,
+            scenario.noise_psd * scenario.bandwidth,
+            scenario.p_min,
+            scenario.p_max,
+            scenario.d_avg,
+            scenario.d_max,
+            scenario.epsilon,
+            self._queues,
+            self._totals,
+            self._split_histogram[self._splits],
+            self._objective,
+            self._keep_history,
+            *(series[slots] for series in self._history),
+        )
+        self._history.split[slots] += self._splits.start
+
+    def result(self) -> Result:
+        """Return the outcome after the last slot."""
+        totals = self._totals
+        return Result(
+            policy=self._policy,
+            V=self._V,
+            n_slots=self._trace.n_slots,
+            burn_in=self._burn_in,
+            total_delay=float(totals[kernel.DELAY]),
+            total_energy=float(totals[kernel.ENERGY]),
+            outages=int(totals[kernel.OUTAGES]),
+            arrivals=int(totals[kernel.ARRIVALS]),
+            full_local_energy=float(
+                totals[kernel.ARRIVALS] * self._scenario.profile.local_energy[-1]
+            ),
+            split_histogram=self._split_histogram,
+            initial_queues=self._initial_queues,
+            final_queues=self._queues,
+            mean_queues=totals[[kernel.Z_SUM, kernel.H_SUM]]
+            / (self._trace.n_slots - self._burn_in),
+            history=self._history if self._keep_history else None,
+        )
+
+
+#: What a sweep reports of each run: name, how to read it off the result, long name, unit.
+_VARIABLES: tuple[tuple[str, Callable[[Result], float], str, str], ...] = (
+    ("mean_delay", lambda result: result.mean_delay, "mean end-to-end delay", "s"),
+    ("outage", lambda result: result.outage, "outage probability", "1"),
+    ("mean_energy", lambda result: result.mean_energy, "mean energy of the device per slot", "J"),
+    ("energy_saving", lambda result: result.energy_saving, "energy saving", "1"),
+    ("mean_split", lambda result: result.mean_split, "mean splitting point", "1"),
+    ("std_split", lambda result: result.std_split, "deviation of the splitting point", "1"),
+    ("mean_Z", lambda result: result.mean_queues[0], "mean of the delay queue Z", "s"),
+    ("mean_H", lambda result: result.mean_queues[1], "mean of the outage queue H", "1"),
+    ("Z_growth", lambda result: result.queue_growth[0], "growth of Z per slot", "s"),
+    ("H_growth", lambda result: result.queue_growth[1], "growth of H per slot", "1"),
+)
+_COORDINATES = {
+    "V": ("weight of energy", "s^2 J^-1"),
+    "alpha_max": ("largest availability of the host", "1"),
+    "path_loss_exponent": ("path-loss exponent", "1"),
+    "seed": ("seed of the trace", "1"),
+    "split": ("splitting point", "1"),
+}
+
+
+def sweep(
+    scenario: Scenario,
+    V: Sequence[float] = (3.0,),
+    alpha_max: Sequence[float] | None = None,
+    path_loss_exponent: Sequence[float] | None = None,
+    seeds: int | Sequence[int] = 10,
+    n_slots: int = 200_000,
+    burn_in: int = 10_000,
+    policy: str = "adaptive",
+    n_jobs: int = -1,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Run a policy over a grid of V × α_max × β × seeds.
+
+    Each (seed, β, α_max) has a trace of its own, drawn from `splitlib.cell_rng`, on which every
+    V and every policy runs. The numbers depend neither on ``n_jobs`` nor on the grid around a
+    point: `simulate` gives the same for it alone.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What the grid does not vary.
+    V : sequence of float
+        Weights of energy, in s²/J, positive.
+    alpha_max, path_loss_exponent : sequence of float, optional
+        Values that replace those of the scenario; by default the scenario's own.
+    seeds : int or sequence of int
+        Seeds of the traces; a number means that many, from 0.
+    n_slots, burn_in : int
+        Slots of each run, and how many of the first are left out.
+    policy : str
+        As for `simulate`.
+    n_jobs : int
+        Threads (or, under ``joblib.parallel_config``, workers); -1 means all.
+    progress : bool
+        Whether to show a progress bar where it takes more than a second.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``V``, ``alpha_max``, ``path_loss_exponent`` and ``seed``, with units in the
+        attributes: the figures of `Result` as ``mean_delay``, ``outage``, ``mean_energy``,
+        ``energy_saving``, ``mean_split``, ``std_split``; the backlogs ``mean_Z``, ``mean_H`` and
+        their growth; and ``split_histogram``, which also has the dimension ``split``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> data = sweep(Scenario(), V=[0.1, 1.0], alpha_max=[0.1, 1.0], seeds=2, n_slots=20_000)
+    >>> data.energy_saving.mean("seed").shape
+    (2, 2, 1)
+    """
+    check_instance("scenario", scenario, Scenario)
+    V = _check_axis("V", V, "(0, inf)")
+    alphas = _check_axis("alpha_max", alpha_max, "(0, 1]", scenario.alpha_max)
+    exponents = _check_axis(
+        "path_loss_exponent", path_loss_exponent, "[0, inf)", scenario.path_loss_exponent
+    )
+    if isinstance(seeds, Sequence):
+        seeds = [check_integer("seeds", seed, minimum=0) for seed in seeds]
+    else:
+        seeds = list(range(check_integer("seeds", seeds)))
+    n_slots = check_integer("n_slots", n_slots)
+    _check_burn_in(burn_in, n_slots)
+    check_choice("policy", policy, POLICIES)
+
+    def cell(alpha: float, exponent: float, seed: int) -> list[Result]:
+        at = replace(scenario, alpha_max=alpha, path_loss_exponent=exponent)
+        trace = draw_trace(at, n_slots, rng=cell_rng(at, seed))
+        return run(at, trace, V, policy, burn_in)
+
+    cells = list(product(alphas, exponents, seeds))
+    parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    runs = parallel(joblib.delayed(cell)(*values) for values in cells)
+    bar = tqdm(runs, total=len(cells), delay=1, disable=not progress, unit="trace", desc=policy)
+    results = [result for row in bar for result in row]
+
+    grid = {"alpha_max": alphas, "path_loss_exponent": exponents, "seed": seeds, "V": V}
+    data = _dataset(results, grid).transpose("V", ...)
+    return data.assign_attrs(policy=policy, n_slots=n_slots, burn_in=burn_in)
+
+
+def _check_axis(
+    name: str, values: Sequence[float] | None, interval: str, default: float | None = None
+) -> list[float]:
+    """Return the values of one axis of a sweep as a list of floats."""
+    axis = check_array(name, [default] if values is None else values, interval)
+    if axis.ndim != 1 or axis.size == 0:
+        raise ValueError(f"{name} must be a non-empty sequence of numbers, got {values!r}")
+    if len(set(axis.tolist())) < axis.size:
+        raise ValueError(f"{name} must not hold a value twice, got {values!r}")
+    return [float(value) for value in axis]
+
+
+def _dataset(results: list[Result], grid: dict[str, list[Any]]) -> xr.Dataset:
+    """Label the results, which are in the order of the grid."""
+    dims, shape = tuple(grid), tuple(len(axis) for axis in grid.values())
+    data = xr.Dataset(coords=grid)
+    for name, read, long_name, units in _VARIABLES:
+        values = np.reshape([read(result) for result in results], shape)
+        data[name] = (dims, values, {"long_name": long_name, "units": units})
+    histograms = np.array([result.split_histogram for result in results])
+    data["split_histogram"] = (
+        (*dims, "split"),
+        histograms.reshape(*shape, -1),
+        {"long_name": "slots at each splitting point", "units": "1"},
+    )
+    data = data.assign_coords(split=np.arange(histograms.shape[1]))
+    for name, (long_name, units) in _COORDINATES.items():
+        data[name].attrs.update(long_name=long_name, units=units)
+    return data
+
+
+def settled(data: xr.Dataset, scenario: Scenario, tolerance: float = 1e-3) -> xr.DataArray:
+    r"""Tell which points of a sweep have settled, judged by their virtual queues.
+
+    Mean delay and outage exceed their limits by at most the growth per slot of Z and H over the
+    measured slots (see `Result.queue_growth`). A point has settled when this growth, averaged
+    over the seeds, is at most ``tolerance`` of the limit, for both queues.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        From `sweep`.
+    scenario : Scenario
+        Gives the limits d_avg and epsilon.
+    tolerance : float
+        Positive, without unit.
+
+    Returns
+    -------
+    xarray.DataArray of bool
+        Without the dimension ``seed``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> scenario = Scenario()
+    >>> data = sweep(scenario, V=[0.1, 1000.0], seeds=2, n_slots=20_000)
+    >>> settled(data, scenario).values.ravel()
+    array([ True, False])
+    """
+    check_instance("data", data, xr.Dataset)
+    check_instance("scenario", scenario, Scenario)
+    check_real("tolerance", tolerance)
+    growth = data[["Z_growth", "H_growth"]].mean("seed")
+    delay_settled = growth.Z_growth <= tolerance * scenario.d_avg
+    outage_settled = growth.H_growth <= tolerance * scenario.epsilon
+    return (delay_settled & outage_settled).rename("settled")
+
+
+def confidence_interval(data: xr.DataArray, level: float = 0.95) -> xr.Dataset:
+    """Return mean and confidence interval over independent seeds.
+
+    Student's t interval of the mean: it assumes that the mean exists and that the seeds' values
+    are close to normal. The mean delay of full offloading fulfils neither; see the book.
+
+    Parameters
+    ----------
+    data : xarray.DataArray
+        With a dimension ``seed`` of length 2 or more.
+    level : float
+        In (0, 1).
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mean``, ``lower`` and ``upper``, without the dimension ``seed``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> interval = confidence_interval(xr.DataArray([1.0, 2.0, 3.0], dims="seed"))
+    >>> round(float(interval.lower), 3), round(float(interval.upper), 3)
+    (-0.484, 4.484)
+    """
+    check_instance("data", data, xr.DataArray)
+    check_real("level", level, "(0, 1)")
+    n_seeds = check_integer("number of seeds in data", data.sizes.get("seed", 0), minimum=2)
+    mean = data.mean("seed")
+    half = stats.t.ppf((1 + level) / 2, n_seeds - 1) * data.std("seed", ddof=1) / n_seeds**0.5
+    return xr.Dataset({"mean": mean, "lower": mean - half, "upper": mean + half})
+
+
+def _check_burn_in(burn_in: int, n_slots: int) -> None:
+    if check_integer("burn_in", burn_in, minimum=0) >= n_slots:
+        raise ValueError(f"burn_in must be less than the {n_slots} slots, got {burn_in!r}")

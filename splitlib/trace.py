@@ -1,0 +1,162 @@
+r"""What the world does in each slot, drawn before any policy sees it.
+
+A trace holds the channel gain :math:`h(t)`, the availability :math:`\alpha_r(t)` of the host
+and the number :math:`N(t)` of new images. Since it is drawn beforehand, every policy and every
+V meets the very same slots (common random numbers), and differences between them are not
+blurred by different luck.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splitlib._check import check_array, check_instance, check_integer
+from splitlib.scenario import Scenario
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Channel, host and load in each slot; arrays of shape ``(n_slots,)``, read-only.
+
+    Parameters
+    ----------
+    gain : array_like
+        Channel gain h(t), linear and with path loss, at least 0. In a slot without gain nothing
+        can be sent.
+    availability : array_like
+        Share alpha_r(t) of the host's processor that is free, in (0, 1].
+    arrivals : array_like
+        Number N(t) of new images, integers of at least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array has another dimension or length than the others, or a value is out of range.
+
+    Examples
+    --------
+    >>> trace = Trace(gain=[1e-10, 2e-10], availability=[0.5, 1.0], arrivals=[9, 12])
+    >>> trace.n_slots
+    2
+    """
+
+    gain: NDArray[np.float64]
+    availability: NDArray[np.float64]
+    arrivals: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        gain = check_array("gain", self.gain, "[0, inf)")
+        availability = check_array("availability", self.availability, "(0, 1]")
+        arrivals = check_array("arrivals", self.arrivals, "[0, inf)")
+        if gain.ndim != 1 or gain.size == 0:
+            raise ValueError(
+                f"gain must be a non-empty array of shape (n_slots,), got shape {gain.shape}"
+            )
+        for name, array in (("availability", availability), ("arrivals", arrivals)):
+            if array.shape != gain.shape:
+                raise ValueError(
+                    f"{name} must have the shape {gain.shape} of gain, got shape {array.shape}"
+                )
+        fractional = arrivals != np.floor(arrivals)
+        if fractional.any():
+            index = int(np.argmax(fractional))
+            raise ValueError(
+                f"arrivals must be whole numbers, got {float(arrivals[index])!r} at index {index}"
+            )
+        self._store("gain", gain)
+        self._store("availability", availability)
+        self._store("arrivals", np.asarray(self.arrivals, dtype=np.int64))
+
+    def _store(self, name: str, array: NDArray[np.generic]) -> None:
+        array = np.ascontiguousarray(array).view()
+        array.flags.writeable = False
+        object.__setattr__(self, name, array)
+
+    @property
+    def n_slots(self) -> int:
+        """Number of slots."""
+        return self.gain.size
+
+
+def draw_trace(
+    scenario: Scenario,
+    n_slots: int = 200_000,
+    rng: np.random.Generator | int | None = None,
+) -> Trace:
+    r"""Draw a trace with independent slots, as in the paper's Section IV.
+
+    - :math:`h = |g|^2 \, \bar h` with the scenario's mean gain :math:`\bar h` and circular
+      complex Gaussian :math:`g`, :math:`E|g|^2 = 1` (Rayleigh fading);
+    - :math:`\alpha_r` uniform on :math:`(0, \alpha_{max}]`;
+    - :math:`N` Poisson with mean ``scenario.arrival_rate``.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Gives the mean gain, the largest availability and the arrival rate.
+    n_slots : int
+        Number of slots, at least 1.
+    rng : None, int or numpy.random.Generator
+        Source of randomness, or its seed (SPEC 7). See `cell_rng` for the streams of a sweep.
+
+    Returns
+    -------
+    Trace
+        Of ``n_slots`` slots.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> trace = draw_trace(Scenario(arrival_rate=4), n_slots=100_000, rng=0)
+    >>> round(float(trace.arrivals.mean()), 1)
+    4.0
+    """
+    check_instance("scenario", scenario, Scenario)
+    n_slots = check_integer("n_slots", n_slots)
+    rng = np.random.default_rng(rng)
+    return Trace(
+        gain=scenario.path_gain * rng.standard_exponential(n_slots),
+        availability=scenario.alpha_max * (1.0 - rng.random(n_slots)),
+        arrivals=rng.poisson(scenario.arrival_rate, n_slots),
+    )
+
+
+def cell_rng(scenario: Scenario, seed: int) -> np.random.Generator:
+    r"""Return the generator of one cell (seed, β, α_max) of a sweep.
+
+    The stream depends on these three values alone, not on the grid around them: a cell of a
+    sweep can be drawn again on its own, and a finer grid leaves its numbers as they were.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Gives β and α_max.
+    seed : int
+        At least 0.
+
+    Returns
+    -------
+    numpy.random.Generator
+        Seeded by a `numpy.random.SeedSequence`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> scenario = Scenario(alpha_max=0.5)
+    >>> trace = draw_trace(scenario, n_slots=1000, rng=cell_rng(scenario, seed=0))
+    """
+    check_instance("scenario", scenario, Scenario)
+    seed = check_integer("seed", seed, minimum=0)
+    cell = np.array([scenario.path_loss_exponent, scenario.alpha_max], dtype="<f8")
+    return np.random.default_rng(np.random.SeedSequence([seed, *cell.view("<u4").tolist()]))
