@@ -34,6 +34,7 @@ from splitlib.simulate import (
     confidence_interval,
     settled,
     simulate,
+    summary,
     sweep,
 )
 from splitlib.trace import Trace, cell_rng, draw_trace
@@ -65,5 +66,6 @@ __all__ = [
     "mobilenet_v2",
     "settled",
     "simulate",
+    "summary",
     "sweep",
 ]

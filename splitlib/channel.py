@@ -43,6 +43,33 @@ _BRANCH_POINT = Polynomial(
 )
 
 
+def dbm_to_watt(level_dbm: float) -> float:
+    """Return a power level, or a power spectral density per hertz, in W instead of dBm.
+
+    Parameters
+    ----------
+    level_dbm : float
+        In dBm (or dBm/Hz).
+
+    Returns
+    -------
+    float
+        In W (or W/Hz).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``level_dbm`` is no finite number.
+
+    Examples
+    --------
+    >>> dbm_to_watt(20.0)
+    0.1
+    """
+    check_real("level_dbm", level_dbm, "(-inf, inf)")
+    return float(10 ** ((level_dbm - 30) / 10))
+
+
 def path_gain(distance: float, carrier_frequency: float, path_loss_exponent: float) -> float:
     r"""Return the mean channel gain of the close-in model with 1 m reference distance.
 

@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 
 from splitlib._check import check_instance, check_integer, check_real, suggest_fields
 from splitlib.board import JETSON_TX2, XAVIER_NX, Board
-from splitlib.channel import path_gain
+from splitlib.channel import dbm_to_watt, path_gain
 from splitlib.network import Network
 from splitlib.zoo import mobilenet_v2
-
-#: Thermal noise as the paper states it, -174 dBm/Hz, in W/Hz.
-_NOISE_PSD = 10 ** (-174 / 10) * 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +97,7 @@ class Scenario:
     distance: float = 50.0
     carrier_frequency: float = 3.5e9
     bandwidth: float = 200e6
-    noise_psd: float = _NOISE_PSD
+    noise_psd: float = dbm_to_watt(-174.0)
     p_min: float = 10e-3
     p_max: float = 100e-3
     arrival_rate: float = 10.0

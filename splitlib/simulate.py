@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import joblib
 import numba
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
@@ -361,9 +362,9 @@ _COORDINATES = {
 
 def sweep(
     scenario: Scenario,
-    V: Sequence[float] = (3.0,),
-    alpha_max: Sequence[float] | None = None,
-    path_loss_exponent: Sequence[float] | None = None,
+    V: float | Sequence[float] = 3.0,
+    alpha_max: float | Sequence[float] | None = None,
+    path_loss_exponent: float | Sequence[float] | None = None,
     seeds: int | Sequence[int] = 10,
     n_slots: int = 200_000,
     burn_in: int = 10_000,
@@ -381,9 +382,9 @@ def sweep(
     ----------
     scenario : Scenario
         What the grid does not vary.
-    V : sequence of float
+    V : float or sequence of float
         Weights of energy, in s²/J, positive.
-    alpha_max, path_loss_exponent : sequence of float, optional
+    alpha_max, path_loss_exponent : float or sequence of float, optional
         Values that replace those of the scenario; by default the scenario's own.
     seeds : int or sequence of int
         Seeds of the traces; a number means that many, from 0.
@@ -416,7 +417,7 @@ def sweep(
     (2, 2, 1)
     """
     check_instance("scenario", scenario, Scenario)
-    V = _check_axis("V", V, "(0, inf)")
+    weights = _check_axis("V", V, "(0, inf)")
     alphas = _check_axis("alpha_max", alpha_max, "(0, 1]", scenario.alpha_max)
     exponents = _check_axis(
         "path_loss_exponent", path_loss_exponent, "[0, inf)", scenario.path_loss_exponent
@@ -432,7 +433,7 @@ def sweep(
     def cell(alpha: float, exponent: float, seed: int) -> list[Result]:
         at = replace(scenario, alpha_max=alpha, path_loss_exponent=exponent)
         trace = draw_trace(at, n_slots, rng=cell_rng(at, seed))
-        return run(at, trace, V, policy, burn_in)
+        return run(at, trace, weights, policy, burn_in)
 
     cells = list(product(alphas, exponents, seeds))
     parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
@@ -440,16 +441,16 @@ def sweep(
     bar = tqdm(runs, total=len(cells), delay=1, disable=not progress, unit="trace", desc=policy)
     results = [result for row in bar for result in row]
 
-    grid = {"alpha_max": alphas, "path_loss_exponent": exponents, "seed": seeds, "V": V}
+    grid = {"alpha_max": alphas, "path_loss_exponent": exponents, "seed": seeds, "V": weights}
     data = _dataset(results, grid).transpose("V", ...)
     return data.assign_attrs(policy=policy, n_slots=n_slots, burn_in=burn_in)
 
 
 def _check_axis(
-    name: str, values: Sequence[float] | None, interval: str, default: float | None = None
+    name: str, values: float | Sequence[float] | None, interval: str, default: float = 0.0
 ) -> list[float]:
     """Return the values of one axis of a sweep as a list of floats."""
-    axis = check_array(name, [default] if values is None else values, interval)
+    axis = np.atleast_1d(check_array(name, default if values is None else values, interval))
     if axis.ndim != 1 or axis.size == 0:
         raise ValueError(f"{name} must be a non-empty sequence of numbers, got {values!r}")
     if len(set(axis.tolist())) < axis.size:
@@ -527,7 +528,7 @@ def confidence_interval(data: xr.DataArray, level: float = 0.95) -> xr.Dataset:
     Parameters
     ----------
     data : xarray.DataArray
-        With a dimension ``seed`` of length 2 or more.
+        With a dimension ``seed``; with a single one the bounds are NaN.
     level : float
         In (0, 1).
 
@@ -549,10 +550,43 @@ def confidence_interval(data: xr.DataArray, level: float = 0.95) -> xr.Dataset:
     """
     check_instance("data", data, xr.DataArray)
     check_real("level", level, "(0, 1)")
-    n_seeds = check_integer("number of seeds in data", data.sizes.get("seed", 0), minimum=2)
+    n_seeds = check_integer("number of seeds in data", data.sizes.get("seed", 0))
     mean = data.mean("seed")
-    half = stats.t.ppf((1 + level) / 2, n_seeds - 1) * data.std("seed", ddof=1) / n_seeds**0.5
+    half = xr.full_like(mean, np.nan, dtype=float)
+    if n_seeds > 1:
+        error = data.std("seed", ddof=1) / n_seeds**0.5
+        half = stats.t.ppf((1 + level) / 2, n_seeds - 1) * error
     return xr.Dataset({"mean": mean, "lower": mean - half, "upper": mean + half})
+
+
+def summary(data: xr.Dataset) -> pd.DataFrame:
+    """Return a table of means and 95 % confidence intervals over the seeds of a sweep.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        From `sweep`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each point of the grid; for each figure ``x`` of the sweep the columns
+        ``x``, ``x_lower`` and ``x_upper``, in SI units.
+
+    Examples
+    --------
+    >>> table = summary(sweep(Scenario(), seeds=2, n_slots=20_000))
+    >>> list(table.columns[:3])
+    ['mean_delay', 'mean_delay_lower', 'mean_delay_upper']
+    """
+    check_instance("data", data, xr.Dataset)
+    columns = {}
+    for name, *_ in _VARIABLES:
+        interval = confidence_interval(data[name])
+        columns[name] = interval["mean"]
+        columns[f"{name}_lower"] = interval.lower
+        columns[f"{name}_upper"] = interval.upper
+    return xr.Dataset(columns).to_dataframe()
 
 
 def _check_burn_in(burn_in: int, n_slots: int) -> None:

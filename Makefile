@@ -1,0 +1,74 @@
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+PY := $(BIN)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help book figures test check serve lab bench lock format accept clean
+
+help:  ## list these targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
+
+book: figures  ## set up, run every notebook, build the book, say where it is
+	@$(PY) -m tools.book
+
+figures: .venv/book.stamp  ## run the notebooks (only those that something has changed for)
+	@$(PY) -m tools.notebooks run
+
+test: .venv/test.stamp check book  ## set up and run everything that is tested
+	$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 splitlib tests notebooks
+
+check: .venv/test.stamp  ## lint, formatting, types, stripped notebooks
+	$(BIN)/ruff check splitlib tools tests
+	$(BIN)/ruff format --check splitlib tools tests
+	$(BIN)/mypy
+	$(PY) -m tools.notebooks check
+
+serve: book  ## show the book at http://localhost:$(PORT)
+	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+lab: .venv/book.stamp  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+bench: .venv/test.stamp  ## measure speed, as ratios within one run
+	$(PY) -m tools.bench
+
+lock: .venv/test.stamp  ## resolve the dependencies of pyproject.toml and package.json anew
+	$(COMPILE) --extra book --output-file requirements.lock
+	$(COMPILE) --extra test --constraint requirements.lock --output-file requirements-test.lock
+	npm install --package-lock-only --omit-lockfile-registry-resolved --silent
+
+COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest \
+	--generate-hashes --no-emit-index-url --python-version 3.11 \
+	--custom-compile-command "make lock" pyproject.toml
+
+format: .venv/test.stamp  ## format the code, strip the notebooks
+	$(BIN)/ruff check --fix-only splitlib tools tests
+	$(BIN)/ruff format splitlib tools tests
+	$(PY) -m tools.notebooks strip
+
+accept: figures  ## take over the executed tables that nbval compares with
+	$(PY) -m tools.notebooks accept
+
+clean:  ## remove everything that was generated, .venv included
+	rm -rf .venv .assets _build book/executed node_modules .mypy_cache .ruff_cache .pytest_cache
+
+# Readers need requirements.lock alone; the test lock holds the same versions and more.
+.venv/book.stamp: requirements.lock pyproject.toml | .venv/bin/python
+	$(call install,requirements.lock)
+	@touch $@
+
+.venv/test.stamp: requirements-test.lock requirements.lock pyproject.toml | .venv/bin/python
+	$(call install,requirements-test.lock)
+	@touch .venv/book.stamp $@
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Python 3.11, 3.12 or 3.13 with venv is needed: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+define install
+	@echo "Installing what $(1) lists into .venv (a few minutes the first time)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endef

@@ -1,0 +1,391 @@
+"""Plots of the paper's figures, in one house style.
+
+Each ``plot_*`` function draws labelled data into axes (its own, if none are given) and returns
+the axes. Needs matplotlib and seaborn, which ``pip install splitlib[figures]`` brings; nothing
+else in `splitlib` imports this module.
+
+Examples
+--------
+>>> from splitlib import Scenario, figures
+>>> with figures.style():
+...     axes = figures.plot_layer_costs(Scenario())
+>>> len(axes)
+2
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from splitlib.scenario import Scenario
+from splitlib.simulate import confidence_interval, settled
+
+_COLORS = sns.color_palette("colorblind")
+_MARKERS = "osD^v"
+_LIMIT = {"color": "black", "linestyle": "--", "linewidth": 1.2}
+_RC = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 110,
+    "font.size": 11,
+    "grid.alpha": 0.4,
+    "legend.frameon": False,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "splitlib",  # same figure, same bytes
+}
+
+
+def style() -> AbstractContextManager[None]:
+    """Return the context in which all figures are drawn; rcParams outside stay as they are."""
+    return plt.rc_context({**sns.axes_style("ticks"), **_RC})
+
+
+def save(figure: Figure, name: str, folder: str | Path = "figures") -> None:
+    """Write ``figure`` as PNG and SVG, without date, so that equal figures are equal files.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    name : str
+        File name without extension.
+    folder : path
+        Created where missing.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"{name}.png")
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+
+
+def plot_layer_costs(scenario: Scenario, axes: tuple[Axes, Axes] | None = None) -> list[Axes]:
+    """Plot local MACs and offloaded bits over the splitting points (the paper's Fig. 1).
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Gives network and bits per element.
+    axes : two Axes, optional
+        For MACs and bits.
+
+    Returns
+    -------
+    list of Axes
+        The two.
+    """
+    above, below = axes or plt.subplots(2, 1, sharex=True, figsize=(7.5, 5.6))[1]
+    splits = np.arange(len(scenario.network.stages) + 1)
+    macs = scenario.profile.local_flops / 2
+    bits = scenario.profile.offload_bits
+    above.semilogy(splits[1:], macs[1:], "o-", color=_COLORS[0])
+    _annotate_zero(above, 0)
+    above.set_ylabel("MACs on the device\nper image")
+    below.semilogy(splits[:-1], bits[:-1], "s-", color=_COLORS[1])
+    below.axhline(bits[0], **_LIMIT)
+    below.annotate(
+        "raw image", (splits[-1], bits[0]), (0, 4), textcoords="offset points", ha="right"
+    )
+    _annotate_zero(below, splits[-1])
+    below.set_ylabel("bits to send\nper image")
+    below.set_xlabel("splitting point k")
+    below.set_xticks(splits)
+    return [above, below]
+
+
+def _annotate_zero(ax: Axes, split: int) -> None:
+    """Mark a value of 0, which a logarithmic axis cannot hold, at its lower end."""
+    ax.text(split, 0.02, "0\n↓", transform=ax.get_xaxis_transform(), ha="center")
+
+
+def plot_stage_costs(scenario: Scenario, axes: tuple[Axes, Axes] | None = None) -> list[Axes]:
+    """Plot where time and energy of a full local inference go, stage by stage.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Gives network, device and host.
+    axes : two Axes, optional
+        For time and energy.
+
+    Returns
+    -------
+    list of Axes
+        The two.
+    """
+    above, below = axes or plt.subplots(2, 1, sharex=True, figsize=(7.5, 5.6))[1]
+    names = [stage.name for stage in scenario.network.stages]
+    places = np.arange(len(names))
+    for shift, board, color in ((-0.2, scenario.device, 0), (0.2, scenario.host, 2)):
+        above.bar(
+            places + shift,
+            board.delay(scenario.network.flops) * 1e6,
+            0.4,
+            color=_COLORS[color],
+            label=f"{board.name}{'' if board is scenario.device else ', all of it free'}",
+        )
+    above.set_ylabel("time per image (µs)")
+    above.margins(y=0.25)
+    above.legend(ncols=2, loc="upper right")
+    below.bar(places, scenario.device.energy(scenario.network) * 1e3, 0.6, color=_COLORS[1])
+    below.set_ylabel(f"energy per image on\nthe {scenario.device.name} (mJ)")
+    below.set_xticks(places, names, rotation=60, ha="right")
+    for ax in (above, below):
+        ax.grid(axis="x", visible=False)
+    return [above, below]
+
+
+def plot_energy_delay(
+    adaptive: xr.Dataset,
+    full_offloading: xr.Dataset,
+    scenario: Scenario,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot mean end-to-end delay over energy saving as V grows (the paper's Fig. 2a).
+
+    Parameters
+    ----------
+    adaptive, full_offloading : xarray.Dataset
+        Sweeps of the two policies over the same α_max and seeds, at one path-loss exponent.
+    scenario : Scenario
+        Gives the limit d_avg and the delay of full local inference.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        With a legend.
+    """
+    ax = ax or plt.subplots(figsize=(7.5, 4.8))[1]
+    _plot_over_saving(ax, adaptive, full_offloading, scenario, "mean_delay", 1e3)
+    profile = scenario.profile
+    local_delay = scenario.arrival_rate * float(scenario.device.delay(profile.local_flops[-1]))
+    ax.plot(0, local_delay * 1e3, "X", color="black", markersize=9)
+    ax.axhline(scenario.d_avg * 1e3, **_LIMIT)
+    ax.set_ylabel("mean end-to-end delay (ms)")
+    ax.set_ylim(bottom=0)
+    zoom = ax.inset_axes((0.41, 0.5, 0.42, 0.45))
+    _plot_over_saving(zoom, adaptive, full_offloading, scenario, "mean_delay", 1e3)
+    zoom.axhline(scenario.d_avg * 1e3, **_LIMIT)
+    zoom.set(xlim=(83, 97), ylim=(44, 56), xlabel="", title="where the limit binds")
+    zoom.tick_params(labelsize=9)
+    zoom.title.set_fontsize(9)
+    ax.indicate_inset_zoom(zoom)
+    _legend_over_saving(
+        ax,
+        adaptive,
+        Line2D([], [], **_LIMIT, label=r"limit $D_{\mathrm{avg}}$"),
+        Line2D([], [], color="black", marker="X", linestyle="", label="full local"),
+    )
+    return ax
+
+
+def plot_outage(
+    adaptive: xr.Dataset,
+    full_offloading: xr.Dataset,
+    scenario: Scenario,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot outage probability over energy saving as V grows (the paper's Fig. 2b).
+
+    Parameters
+    ----------
+    adaptive, full_offloading : xarray.Dataset
+        As for `plot_energy_delay`.
+    scenario : Scenario
+        Gives the limit epsilon.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        With a legend.
+    """
+    ax = ax or plt.subplots(figsize=(7.5, 4.8))[1]
+    _plot_over_saving(ax, adaptive, full_offloading, scenario, "outage", 1)
+    ax.axhline(scenario.epsilon, **_LIMIT)
+    ax.set_yscale("log")
+    ax.set_ylabel(r"outage probability $\Pr\{D_{\mathrm{tot}} > D_{\max}\}$")
+    _legend_over_saving(ax, adaptive, Line2D([], [], **_LIMIT, label=r"limit $\epsilon$"))
+    return ax
+
+
+def _plot_over_saving(
+    ax: Axes,
+    adaptive: xr.Dataset,
+    full_offloading: xr.Dataset,
+    scenario: Scenario,
+    quantity: str,
+    scale: float,
+) -> None:
+    """Draw one line for each α_max, with the 95 % bands, and full offloading as pentagrams."""
+    adaptive = adaptive.squeeze("path_loss_exponent", drop=True)
+    full_offloading = full_offloading.squeeze(["V", "path_loss_exponent"], drop=True)
+    is_settled = settled(adaptive, scenario)
+    for index, alpha_max in enumerate(adaptive.alpha_max.values):
+        color, marker = _COLORS[index], _MARKERS[index]
+        run = adaptive.sel(alpha_max=alpha_max)
+        saving = run.energy_saving.mean("seed") * 100
+        band = confidence_interval(run[quantity]) * scale
+        ax.fill_between(saving, band.lower, band.upper, color=color, alpha=0.25, linewidth=0)
+        ax.plot(saving, band["mean"], color=color, linewidth=1)
+        done = is_settled.sel(alpha_max=alpha_max).values
+        ax.plot(saving[done], band["mean"][done], marker, color=color, markersize=5)
+        ax.plot(
+            saving[~done], band["mean"][~done], marker, color=color, markersize=5, mfc="white"
+        )
+        benchmark = full_offloading.sel(alpha_max=alpha_max)
+        interval = confidence_interval(benchmark[quantity]) * scale
+        ax.errorbar(
+            float(benchmark.energy_saving.mean() * 100),
+            float(interval["mean"]),
+            yerr=float(interval.upper - interval["mean"]),
+            marker="*",
+            markersize=13,
+            color=color,
+            mec="black",
+            mew=0.5,
+            capsize=3,
+        )
+    ax.set_xlabel("energy saving over full local inference (%)")
+
+
+def _legend_over_saving(ax: Axes, adaptive: xr.Dataset, *others: Line2D) -> None:
+    lines = [
+        Line2D(
+            [], [], color=_COLORS[i], marker=_MARKERS[i], markersize=5,
+            label=rf"adaptive, $\alpha_{{\max}}$ = {alpha_max:g}",
+        )
+        for i, alpha_max in enumerate(adaptive.alpha_max.values)
+    ]  # fmt: skip
+    grey = {"color": "grey", "linestyle": ""}
+    lines += [
+        Line2D([], [], **grey, marker="o", mfc="white", label="queues not settled"),
+        Line2D([], [], **grey, marker="*", markersize=11, label="full offloading"),
+        *others,
+    ]
+    ax.legend(handles=lines, loc="upper left", fontsize=9)
+
+
+def plot_split_availability(
+    data: xr.Dataset, scenario: Scenario, axes: list[Axes] | None = None
+) -> list[Axes]:
+    """Plot mean splitting point ± standard deviation over the availability (Fig. 3).
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Sweep of the adaptive policy at one V.
+    scenario : Scenario
+        Gives the limits by which runs have settled.
+    axes : list of Axes, optional
+        One for each path-loss exponent.
+
+    Returns
+    -------
+    list of Axes
+        One for each path-loss exponent.
+    """
+    data = data.squeeze("V", drop=True)
+    exponents = data.path_loss_exponent.values
+    if axes is None:
+        axes = list(
+            plt.subplots(
+                1, len(exponents), sharey=True, figsize=(3.2 * len(exponents), 3.8), squeeze=False
+            )[1][0]
+        )
+    is_settled = settled(data, scenario)
+    for index, (ax, exponent) in enumerate(zip(axes, exponents, strict=True)):
+        color, marker = _COLORS[index], _MARKERS[index]
+        run = data.sel(path_loss_exponent=exponent)
+        spread = run.std_split.mean("seed")
+        mean = confidence_interval(run.mean_split)
+        alpha = data.alpha_max.values
+        ax.fill_between(
+            alpha,
+            mean["mean"] - spread,
+            mean["mean"] + spread,
+            color=color,
+            alpha=0.18,
+            linewidth=0,
+            label="± standard deviation",
+        )
+        ax.fill_between(alpha, mean.lower, mean.upper, color=color, alpha=0.6, linewidth=0)
+        ax.plot(alpha, mean["mean"], color=color, linewidth=1, marker=marker, label="mean")
+        waiting = ~is_settled.sel(path_loss_exponent=exponent).values
+        if waiting.any():
+            ax.plot(
+                alpha[waiting],
+                mean["mean"][waiting],
+                marker,
+                color=color,
+                mfc="white",
+                label="queues not settled",
+            )
+        ax.set_xscale("log")
+        ax.set_title(rf"$\beta$ = {exponent:g}")
+        ax.set_xlabel(r"availability $\alpha_{\max}$")
+        ax.set_ylim(-1, data.split.size)
+        ax.set_yticks(data.split.values[::2])
+        ax.legend(fontsize=8, loc="lower left" if mean["mean"].min() > 9 else "upper right")
+    axes[0].set_ylabel("splitting point k")
+    return axes
+
+
+def plot_split_heatmaps(data: xr.Dataset, axes: list[Axes] | None = None) -> list[Axes]:
+    """Plot how often each splitting point is chosen, over the availability.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Sweep of the adaptive policy at one V.
+    axes : list of Axes, optional
+        One for each path-loss exponent.
+
+    Returns
+    -------
+    list of Axes
+        One for each path-loss exponent.
+    """
+    histogram = data.split_histogram.squeeze("V", drop=True).sum("seed")
+    share = 100 * histogram / histogram.sum("split")
+    exponents = data.path_loss_exponent.values
+    if axes is None:
+        axes = list(
+            plt.subplots(
+                1, len(exponents), sharey=True, figsize=(3.4 * len(exponents), 4.4), squeeze=False
+            )[1][0]
+        )
+    for ax, exponent in zip(axes, exponents, strict=True):
+        table = share.sel(path_loss_exponent=exponent).transpose("split", "alpha_max")
+        # No slot at all stays white, so that rare and never can be told apart.
+        image = ax.pcolormesh(
+            data.alpha_max,
+            data.split,
+            np.ma.masked_equal(table, 0),
+            norm="log",
+            vmin=1e-3,
+            vmax=100,
+            cmap="viridis",
+            shading="nearest",
+        )
+        ax.set_xscale("log")
+        ax.set_title(rf"$\beta$ = {exponent:g}")
+        ax.set_xlabel(r"availability $\alpha_{\max}$")
+        ax.set_yticks(data.split.values[::2])
+        ax.grid(visible=False)
+    axes[0].set_ylabel("splitting point k")
+    axes[-1].figure.colorbar(image, ax=axes, label="share of slots (%)")
+    return axes

@@ -1,0 +1,1 @@
+"""What builds the book; nothing of it is needed to use splitlib."""

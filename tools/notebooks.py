@@ -1,0 +1,226 @@
+"""Run the notebooks by papermill, each only when something it depends on has changed.
+
+``run``     executes into ``book/executed``: notebook, ``data/*.csv``, ``figures/*``, and last a
+            manifest with the hashes of what went in and what came out. A notebook is up to date
+            while both still hold. A failed run leaves the last good output as it was.
+``strip``   removes outputs from the sources, except of cells tagged ``nbval-check-output``:
+            nbval compares these rounded tables with a fresh run.
+``accept``  copies the executed tables into the sources, when moved numbers are meant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from tqdm.auto import tqdm  # noqa: F401  (before TQDM_DISABLE is set, which is for the kernels)
+
+from tools import fingerprint
+
+CHECKED = "nbval-check-output"
+CELL_SECONDS = 600
+
+Notebook = Any  # nbformat.NotebookNode is untyped
+
+
+def sources(root: Path) -> list[Path]:
+    """Return the notebooks, in the order in which they run."""
+    return sorted((root / "notebooks").glob("*.ipynb"))
+
+
+def inputs_hash(source: Path, root: Path) -> str:
+    """Return the hash of everything that the outputs of a notebook depend on."""
+    cells = [(cell.cell_type, cell.source, cell.metadata) for cell in _read(source).cells]
+    tools = [Path(__file__), Path(fingerprint.__file__)]
+    files = fingerprint.of_files(fingerprint.package_sources(root), root)
+    return fingerprint.of_value(
+        [cells, files, fingerprint.of_files(tools, Path(__file__).parent), sys.version]
+    )
+
+
+def is_up_to_date(source: Path, root: Path) -> bool:
+    """Tell whether the executed notebook and all its files are those of today's sources."""
+    executed = root / "book" / "executed"
+    manifest = _read_manifest(executed / f"{source.stem}.json")
+    outputs = manifest.get("outputs", {})
+    return (
+        bool(outputs)
+        and manifest["inputs"] == inputs_hash(source, root)
+        and outputs == fingerprint.of_files([executed / name for name in outputs], executed)
+    )
+
+
+def run(source: Path, root: Path, title: str) -> bool:
+    """Execute a notebook and put what it made into ``book/executed``; tell whether it worked."""
+    executed = root / "book" / "executed"
+    staging = executed / ".staging" / source.stem
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    failed = executed / f"{source.stem}.failed.ipynb"
+    failed.unlink(missing_ok=True)
+    output = staging / source.name
+    inputs = inputs_hash(source, root)
+    start = time.monotonic()
+    try:
+        papermill.execute_notebook(
+            source,
+            output,
+            cwd=staging,
+            kernel_name="python3",
+            execution_timeout=CELL_SECONDS,
+            progress_bar={"desc": title, "mininterval": 0.5 if sys.stderr.isatty() else 5},
+        )
+    except Exception as error:  # whatever went wrong, the last good output must stay
+        if output.exists():
+            os.replace(output, failed)
+        _report(source, failed, error)
+        return False
+    print(f"{title}: {time.monotonic() - start:.1f} s", flush=True)
+    _write(_deterministic(_read(output)), output)
+    _install(source.stem, staging, executed, inputs)
+    return True
+
+
+def _install(name: str, staging: Path, executed: Path, inputs: str) -> None:
+    """Move all new files into place, drop those no longer made, and write the manifest last."""
+    manifest = executed / f"{name}.json"
+    old = set(_read_manifest(manifest).get("outputs", {}))
+    outputs = fingerprint.of_files(staging.rglob("*"), staging)
+    manifest.unlink(missing_ok=True)
+    for path in old - set(outputs):
+        (executed / path).unlink(missing_ok=True)
+    for path in outputs:
+        (executed / path).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staging / path, executed / path)
+    shutil.rmtree(staging)
+    text = json.dumps({"inputs": inputs, "outputs": outputs}, indent=1)
+    (staging.parent / manifest.name).write_text(text)
+    os.replace(staging.parent / manifest.name, manifest)
+
+
+def _deterministic(notebook: Notebook) -> Notebook:
+    """Remove times, paths and random ids, so that two equal runs give equal files."""
+    notebook.metadata.pop("papermill", None)
+    for index, cell in enumerate(notebook.cells):
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = f"injected-{index}"
+    return notebook
+
+
+def _report(source: Path, failed: Path, error: Exception) -> None:
+    """Say which cell failed, why, and how to look at it."""
+    print(f"\n{source.stem} failed.", file=sys.stderr)
+    if isinstance(error, papermill.PapermillExecutionError):
+        print(f"\n{error.source}\n\n{error.ename}: {error.evalue}", file=sys.stderr)
+    else:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    if failed.exists():
+        print(f"\nTo look at it: jupyter lab {failed}", file=sys.stderr)
+
+
+def strip(notebook: Notebook) -> Notebook:
+    """Return the notebook without what running it leaves behind, but with the checked tables."""
+    for cell in notebook.cells:
+        for name in ("execution", "collapsed", "papermill"):
+            cell.metadata.pop(name, None)
+        if cell.cell_type == "code":
+            cell.execution_count = None
+            cell.outputs = list(_tables(cell))
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    return notebook
+
+
+def _tables(cell: Notebook) -> Iterator[Notebook]:
+    if CHECKED in cell.metadata.get("tags", []):
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = None
+            yield output
+
+
+def accept(source: Path, root: Path) -> None:
+    """Copy the executed tables into the source."""
+    executed = {cell.id: cell for cell in _read(root / "book" / "executed" / source.name).cells}
+    notebook = _read(source)
+    for cell in notebook.cells:
+        if CHECKED in cell.metadata.get("tags", []):
+            cell.outputs = executed[cell.id].outputs
+    _write(strip(notebook), source)
+
+
+def _read(path: Path) -> Notebook:
+    return nbformat.read(path, as_version=4)
+
+
+def _write(notebook: Notebook, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    nbformat.write(notebook, temporary)
+    os.replace(temporary, path)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _select(names: Sequence[str], root: Path) -> list[Path]:
+    """Return the notebooks with the given names, all if there are none; exit on an unknown one."""
+    known = {path.stem: path for path in sources(root)}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0)
+            hint = f", did you mean {near[0]}?" if near else ""
+            print(f"no notebook is called {name!r}{hint}", file=sys.stderr)
+            raise SystemExit(2)
+    return [known[name] for name in names] if names else list(known.values())
+
+
+def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) -> int:
+    """Run the command line; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.notebooks", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("command", choices=("run", "strip", "check", "accept"))
+    parser.add_argument("names", nargs="*", help="notebooks without .ipynb; all if none is given")
+    options = parser.parse_args(arguments)
+    selected = _select(options.names, root)
+    good = True
+    for index, source in enumerate(selected, start=1):
+        title = f"[{index}/{len(selected)}] {source.stem}"
+        if options.command == "run":
+            if is_up_to_date(source, root):
+                print(f"{title}: up to date")
+            else:
+                good = run(source, root, title) and good
+        elif options.command == "strip":
+            _write(strip(_read(source)), source)
+        elif options.command == "accept":
+            accept(source, root)
+        elif strip(_read(source)) != _read(source):
+            good = False
+            print(f"{source.name} holds outputs: run `make format`", file=sys.stderr)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    # The kernels inherit this: no bars inside notebooks, the same hash order in every run, and
+    # the interpreter that runs this module, whatever other kernels the machine knows.
+    os.environ.update(TQDM_DISABLE="1", PYTHONHASHSEED="0", JUPYTER_PREFER_ENV_PATH="1")
+    os.environ.pop("JUPYTER_PATH", None)
+    raise SystemExit(main())

@@ -1,0 +1,25 @@
+"""Sphinx extension: an equation labelled ``eq-7`` bears the paper's number 7, in every chapter."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.domains.math import MathDomain
+
+
+class PaperMathDomain(MathDomain):
+    """The math domain, but for where the number of a labelled equation comes from."""
+
+    def note_equation(self, docname: str, labelid: str, location: Any = None) -> None:
+        """Record an equation; its number is that in its label, if there is one."""
+        super().note_equation(docname, labelid, location)
+        if match := re.fullmatch(r"eq-(\d+)", labelid):
+            self.equations[labelid] = (docname, int(match[1]))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the extension."""
+    app.add_domain(PaperMathDomain, override=True)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
