@@ -22,9 +22,10 @@ def check_real(name: str, value: Any, interval: str = "(0, inf)") -> None:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number in {interval}, got {value!r}")
     low, high = (float(end) for end in interval[1:-1].split(","))
-    above = value > low if interval[0] == "(" else value >= low
-    below = value < high if interval[-1] == ")" else value <= high
-    if not (math.isfinite(value) and above and below):
+    number = float(value)
+    above = number > low if interval[0] == "(" else number >= low
+    below = number < high if interval[-1] == ")" else number <= high
+    if not (math.isfinite(number) and above and below):
         raise ValueError(f"{name} must be a finite number in {interval}, got {value!r}")
 
 
@@ -72,14 +73,14 @@ def check_array(name: str, value: ArrayLike, interval: str) -> NDArray[np.float6
 
 def nearest(value: Any, choices: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the nearest of ``choices``, or nothing."""
-    close = difflib.get_close_matches(str(value), list(choices), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(value), list(choices), n=1, cutoff=0.4)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def suggest_fields(cls: _Class) -> _Class:
     """Let the dataclass ``cls`` refuse an unknown field by naming the nearest right one."""
     names = [field.name for field in dataclasses.fields(cls)]
-    init = cls.__init__
+    init = cls.__init__  # type: ignore[misc]
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -89,5 +90,5 @@ def suggest_fields(cls: _Class) -> _Class:
                 raise TypeError(f"{cls.__name__} has no field {name!r}{hint}")
         init(self, *args, **kwargs)
 
-    cls.__init__ = __init__
+    cls.__init__ = __init__  # type: ignore[misc]
     return cls

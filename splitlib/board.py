@@ -98,7 +98,7 @@ class Board:
             if isinstance(layer, (Conv2d, DepthwiseConv2d)):
                 per_mac = self.a / layer.out_channels + self.b  # type: ignore[operator]
             elif isinstance(layer, Linear):
-                per_mac = self.a_prime
+                per_mac = self.a_prime  # type: ignore[assignment]
             else:
                 continue
             energy[stage] += layer.macs(shape, network.arithmetic) * per_mac

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,8 +32,8 @@ from splitlib.simulate import confidence_interval, settled
 
 _COLORS = sns.color_palette("colorblind")
 _MARKERS = "osD^v"
-_LIMIT = {"color": "black", "linestyle": "--", "linewidth": 1.2}
-_RC = {
+_LIMIT: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2}
+_RC: dict[Any, Any] = {
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -48,7 +49,7 @@ _RC = {
 
 def style() -> AbstractContextManager[None]:
     """Return the context in which all figures are drawn; rcParams outside stay as they are."""
-    return plt.rc_context({**sns.axes_style("ticks"), **_RC})
+    return plt.rc_context(dict(sns.axes_style("ticks")) | _RC)
 
 
 def save(figure: Figure, name: str, folder: str | Path = "figures") -> None:
@@ -243,9 +244,7 @@ def _plot_over_saving(
         ax.plot(saving, band["mean"], color=color, linewidth=1)
         done = is_settled.sel(alpha_max=alpha_max).values
         ax.plot(saving[done], band["mean"][done], marker, color=color, markersize=5)
-        ax.plot(
-            saving[~done], band["mean"][~done], marker, color=color, markersize=5, mfc="white"
-        )
+        ax.plot(saving[~done], band["mean"][~done], marker, color=color, markersize=5, mfc="white")
         benchmark = full_offloading.sel(alpha_max=alpha_max)
         interval = confidence_interval(benchmark[quantity]) * scale
         ax.errorbar(
@@ -270,7 +269,7 @@ def _legend_over_saving(ax: Axes, adaptive: xr.Dataset, *others: Line2D) -> None
         )
         for i, alpha_max in enumerate(adaptive.alpha_max.values)
     ]  # fmt: skip
-    grey = {"color": "grey", "linestyle": ""}
+    grey: dict[str, Any] = {"color": "grey", "linestyle": ""}
     lines += [
         Line2D([], [], **grey, marker="o", mfc="white", label="queues not settled"),
         Line2D([], [], **grey, marker="*", markersize=11, label="full offloading"),

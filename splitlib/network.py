@@ -366,8 +366,7 @@ class Network:
         check_choice("Network.arithmetic", self.arithmetic, ("exact", "paper"))
         if len(self.input_shape) != 3:
             raise ValueError(
-                "Network.input_shape must be (channels, height, width),"
-                f" got {self.input_shape!r}"
+                f"Network.input_shape must be (channels, height, width), got {self.input_shape!r}"
             )
         for size in self.input_shape:
             check_integer("Network.input_shape", size)

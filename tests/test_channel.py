@@ -1,0 +1,107 @@
+"""The radio link: inverse functions, and the optimal rate against its own problem."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from splitlib import channel, kernel
+from tests import reference
+
+BANDWIDTH, NOISE_PSD = 200e6, 4e-21
+
+
+def logarithmic(low, high):
+    """Return a strategy for numbers between two decades."""
+    return st.floats(low, high).map(lambda decade: 10.0**decade)
+
+
+def test_path_gain_is_free_space_at_one_metre_and_falls_by_beta_decades_per_decade():
+    free_space_db = 20 * np.log10(4 * np.pi * 3.5e9 / 299_792_458)
+    assert 10 * np.log10(channel.path_gain(1.0, 3.5e9, 4.7)) == pytest.approx(-free_space_db)
+    ratio = channel.path_gain(10.0, 3.5e9, 4.7) / channel.path_gain(100.0, 3.5e9, 4.7)
+    assert np.log10(ratio) == pytest.approx(4.7)
+
+
+def test_dbm():
+    assert channel.dbm_to_watt(0.0) == pytest.approx(1e-3)
+    assert channel.dbm_to_watt(-174.0) == pytest.approx(3.981e-21, rel=1e-4)
+
+
+@given(power=logarithmic(-6, 3), gain=logarithmic(-16, -3))
+def test_power_is_the_inverse_of_rate(power, gain):
+    rate = channel.rate(power, gain, BANDWIDTH, NOISE_PSD)
+    assert channel.power(rate, gain, BANDWIDTH, NOISE_PSD) == pytest.approx(power, rel=1e-9)
+
+
+def test_rate_by_hand():
+    snr = 0.1 * 1e-10 / (4e-21 * 200e6)
+    rate = channel.rate(0.1, 1e-10, BANDWIDTH, NOISE_PSD)
+    assert rate == pytest.approx(200e6 * np.log2(1 + snr))
+
+
+@given(
+    V=logarithmic(-5, 5),
+    omega=logarithmic(-6, 6),
+    gain=logarithmic(-20, -5),
+    powers=st.tuples(logarithmic(-4, 1), logarithmic(-4, 1)).map(sorted),
+)
+def test_optimal_rate_meets_the_kkt_conditions_and_beats_a_fine_grid(V, omega, gain, powers):
+    low, high = channel.rate(powers, gain, BANDWIDTH, NOISE_PSD)
+    problem = {
+        "V": V, "omega": omega, "gain": gain, "bandwidth": BANDWIDTH, "noise_psd": NOISE_PSD,
+    }  # fmt: skip
+    rate = channel.optimal_rate(**problem, rate_min=low, rate_max=high)
+    assert low <= rate <= high
+    assert abs(reference.kkt_residual(rate, **problem, rate_min=low, rate_max=high)) < 1e-9
+    others = reference.surrogate(np.geomspace(low, high, 2001), **problem)
+    assert reference.surrogate(rate, **problem) <= others.min() * (1 + 1e-12)
+
+
+@given(c=logarithmic(-24, 18))
+def test_the_twins_solve_the_stationarity_condition(c):
+    r = float(channel.optimal_rate(1.0, 1.0, c, 1.0, 1.0, 0.0, 1e9)) * np.log(2)
+    # (r - 1) e^r + 1 without cancellation: it is the integral of s e^s from 0 to r.
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    s = r * (nodes + 1) / 2
+    assert r / 2 * np.sum(weights * s * np.exp(s)) == pytest.approx(c, rel=1e-10)
+    assert kernel.stationary_rate(c, r * 1.5) == pytest.approx(r, rel=1e-11)
+    assert kernel.stationary_rate(c, r) == pytest.approx(r, rel=1e-11)
+
+
+@pytest.mark.parametrize("gain", [0.0, 1e-20, 1e-5])
+def test_without_queues_the_rate_is_the_smallest(gain):
+    assert channel.optimal_rate(1.0, 0.0, gain, BANDWIDTH, NOISE_PSD, 5.0, 9.0) == 5.0
+
+
+def test_optimal_rate_broadcasts_and_never_returns_nan():
+    V = np.logspace(-5, 5, 11)[:, None]
+    gain = np.logspace(-20, -5, 16)
+    rate = channel.optimal_rate(V, 1e-3, gain, BANDWIDTH, NOISE_PSD, 1.0, 1e12)
+    assert rate.shape == (11, 16)
+    assert np.isfinite(rate).all()
+    assert (np.diff(rate, axis=0) <= 0).all(), "dearer energy lowers the rate"
+    assert (np.diff(rate, axis=1) >= 0).all(), "a better channel raises the rate"
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: channel.path_gain(0.0, 1e9, 3.0), r"distance must be a finite number in \(0, inf\)"),
+    (lambda: channel.path_gain(1.0, np.inf, 3.0), "carrier_frequency must be a finite number"),
+    (lambda: channel.path_gain(1.0, 1e9, -1.0), "path_loss_exponent must be a finite number"),
+    (lambda: channel.dbm_to_watt(np.nan), "level_dbm must be a finite number"),
+    (lambda: channel.rate([0.1, -0.1], 1.0, 1.0, 1.0), r"power must be finite.*-0.1 at index 1"),
+    (lambda: channel.rate(0.1, 1.0, 0.0, 1.0), "bandwidth must be a finite number"),
+    (lambda: channel.power(1.0, 0.0, 1.0, 1.0), r"gain must be finite and in \(0, inf\)"),
+    (lambda: channel.power(1.0, 1.0, 1.0, 0.0), "noise_psd must be a finite number"),
+    (lambda: channel.optimal_rate(0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0), "V must be finite"),
+    (lambda: channel.optimal_rate(1.0, -1.0, 1.0, 1.0, 1.0, 0.0, 1.0), "omega must be finite"),
+    (lambda: channel.optimal_rate(1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 1.0), "rate_min must not exceed"),
+])  # fmt: skip
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_no_numbers_at_all_are_refused():
+    with pytest.raises(TypeError, match="power must be an array of real numbers, got 'strong'"):
+        channel.rate("strong", 1.0, 1.0, 1.0)

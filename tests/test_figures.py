@@ -1,0 +1,99 @@
+"""Figures: what they draw, in which units, and that equal figures are equal files."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+import splitlib as sl
+from splitlib import figures
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """Close all figures after each test."""
+    yield
+    figures.plt.close("all")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_screen():
+    """Draw without a screen."""
+    mpl.use("agg")
+
+
+@pytest.fixture(scope="module")
+def sweeps():
+    """Return the two policies on a small grid; the largest V cannot settle on it."""
+    grid = {"alpha_max": [1.0, 0.1], "seeds": 3, "n_slots": 12_000, "burn_in": 2_000}
+    grid["progress"] = False
+    adaptive = sl.sweep(sl.Scenario(), V=[0.01, 0.1, 100.0], **grid)
+    return adaptive, sl.sweep(sl.Scenario(), policy="full_offloading", **grid)
+
+
+def horizontal_lines(ax):
+    """Return the heights of the dashed lines across the axes."""
+    return [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "--"]
+
+
+def test_layer_costs(scenario):
+    above, below = figures.plot_layer_costs(scenario)
+    assert above.lines[0].get_ydata()[-1] == 300_774_272
+    assert below.lines[0].get_ydata()[0] == 4_816_896
+    assert len(below.lines[0].get_xdata()) == 19
+    assert (above.get_yscale(), below.get_yscale()) == ("log", "log")
+
+
+def test_stage_costs(scenario):
+    above, below = figures.plot_stage_costs(scenario)
+    energy = [bar.get_height() for bar in below.patches]
+    assert sum(energy) == pytest.approx(135.67, abs=0.01)
+    device = [bar.get_height() for bar in above.patches[:19]]
+    assert sum(device) == pytest.approx(2 * 300_774_272 / 1.3e12 * 1e6)
+    assert "mJ" in below.get_ylabel()
+    assert "µs" in above.get_ylabel()
+
+
+def test_energy_delay(sweeps, scenario):
+    adaptive, offloading = sweeps
+    ax = figures.plot_energy_delay(adaptive, offloading, scenario)
+    assert horizontal_lines(ax) == [50]
+    mean = adaptive.sel(alpha_max=1.0).mean("seed").squeeze()
+    line = next(line for line in ax.lines if line.get_linestyle() == "-" and len(line.get_xdata()))
+    np.testing.assert_allclose(line.get_xdata(), mean.energy_saving * 100)
+    np.testing.assert_allclose(line.get_ydata(), mean.mean_delay * 1e3)
+    hollow = [line for line in ax.lines if line.get_markerfacecolor() == "white"]
+    assert all(len(line.get_xdata()) == 1 for line in hollow), "V = 100 alone has not settled"
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert {"full offloading", "full local", "queues not settled"} <= set(labels)
+
+
+def test_outage(sweeps, scenario):
+    ax = figures.plot_outage(*sweeps, scenario)
+    assert horizontal_lines(ax) == [0.01]
+    assert ax.get_yscale() == "log"
+
+
+def test_split_figures(scenario):
+    data = sl.sweep(
+        scenario, V=0.1, alpha_max=[0.01, 0.1, 1.0], path_loss_exponent=[3.0, 4.0],
+        seeds=2, n_slots=12_000, burn_in=2_000, progress=False,
+    )  # fmt: skip
+    panels = figures.plot_split_availability(data, scenario)
+    line = next(line for line in panels[1].lines if len(line.get_xdata()) == 3)
+    mean = data.mean_split.mean("seed").sel(path_loss_exponent=4.0).squeeze()
+    np.testing.assert_allclose(line.get_ydata(), mean)
+    heatmaps = figures.plot_split_heatmaps(data)
+    shares = heatmaps[0].collections[0].get_array()
+    np.testing.assert_allclose(shares.sum(axis=0).filled(), 100)
+
+
+def test_equal_figures_are_equal_files_and_the_style_stays_inside(sweeps, scenario, tmp_path):
+    before = dict(mpl.rcParams)
+    for name in ("first", "second"):
+        with figures.style():
+            ax = figures.plot_outage(*sweeps, scenario)
+            figures.save(ax.figure, "figure", tmp_path / name)
+    assert dict(mpl.rcParams) == before
+    for suffix in ("png", "svg"):
+        first, second = (tmp_path / name / f"figure.{suffix}" for name in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()

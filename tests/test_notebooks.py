@@ -1,0 +1,123 @@
+"""Each notebook: its form, a small run with a number asserted, and bad parameters refused."""
+
+import ast
+import json
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import papermill
+import pytest
+
+import splitlib as sl
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+SMALL = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "alpha_max": [0.1, 1.0], "V": [0.01, 0.1]}
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of papermill's own dependencies
+
+
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+    """Return a function that runs a notebook as plain papermill does, in an empty folder."""
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+    def run(name, **parameters):
+        source = next(path for path in NOTEBOOKS if path.stem == name)
+        output = tmp_path / source.name
+        papermill.execute_notebook(
+            source, output, parameters, cwd=tmp_path, progress_bar=False, kernel_name="python3"
+        )
+        return glued(nbformat.read(output, as_version=4))
+
+    return run
+
+
+def glued(notebook):
+    """Return the numbers that a notebook glues, by name."""
+    numbers = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if name := output.get("metadata", {}).get("scrapbook", {}).get("name"):
+                text = next(t for m, t in output.data.items() if m.endswith("text/plain"))
+                numbers[name.removeprefix("application/papermill.record/")] = float(text)
+    return numbers
+
+
+def parameters_of(notebook):
+    """Return the cells that are tagged as parameters."""
+    return [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_form(path):
+    notebook = nbformat.read(path, as_version=4)
+    (cell,) = parameters_of(notebook)
+    values = {}
+    for statement in ast.parse(cell.source).body:
+        assert isinstance(statement, ast.Assign), "parameters are plain assignments"
+        values[statement.targets[0].id] = ast.literal_eval(statement.value)
+    scenario = sl.Scenario()
+    for name, value in values.items():
+        if hasattr(scenario, name) and not isinstance(value, list):
+            assert value == getattr(scenario, name), f"{name} is not the paper's"
+    for code in (c for c in notebook.cells if c.cell_type == "code"):
+        if "figures.save" in code.source:
+            assert len(code.metadata["mystnb"]["image"]["alt"]) > 80
+    assert any("nbval-check-output" in c.metadata.get("tags", []) for c in notebook.cells)
+    assert any("assert" in c.source for c in notebook.cells)
+
+
+def test_there_is_a_notebook_for_each_figure():
+    assert [path.stem[:4] for path in NOTEBOOKS] == ["fig1", "fig2", "fig3"]
+
+
+def test_fig1_counts_the_macs_of_a_smaller_image(execute, tmp_path):
+    numbers = execute("fig1_layer_costs", image_size=32, bits_per_element=8)
+    assert numbers["total_macs_millions"] * 1e6 == sl.mobilenet_v2(image_size=32).macs.sum()
+    assert numbers["raw_image_mbit"] * 1e6 == 3 * 32 * 32 * 8
+    table = pd.read_csv(tmp_path / "data" / "fig1_layer_costs.csv")
+    assert len(table) == 20
+    assert (tmp_path / "figures" / "fig1_layer_costs.svg").stat().st_size > 10_000
+
+
+def test_fig2_is_the_sweep(execute, tmp_path):
+    numbers = execute("fig2_energy_delay", **SMALL)
+    grid = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "progress": False}
+    data = sl.sweep(sl.Scenario(), V=[0.1], alpha_max=[0.1, 1.0], **grid)
+    saving = data.energy_saving.mean("seed").squeeze() * 100
+    assert numbers["largest_settled_V"] == 0.1
+    assert numbers["adaptive_saving_alpha_0_1"] == pytest.approx(float(saving[0]), rel=1e-12)
+    assert numbers["adaptive_saving_alpha_1"] == pytest.approx(float(saving[1]), rel=1e-12)
+    table = pd.read_csv(tmp_path / "data" / "fig2_energy_delay.csv", index_col=["V", "alpha_max"])
+    assert table.loc[(0.1, 0.1)].energy_saving == pytest.approx(float(saving[0]) / 100)
+    assert table.settled.loc[0.1].all()
+
+
+def test_fig3_is_the_sweep(execute, tmp_path):
+    numbers = execute("fig3_split_availability", **SMALL, path_loss_exponent=[3.0, 4.0])
+    assert numbers["highest_V"] == 0.1
+    assert numbers["mean_split_scarce"] > numbers["mean_split_plenty"]
+    assert numbers["mean_split_third"] > numbers["mean_split_plenty"]
+    histogram = pd.read_csv(tmp_path / "data" / "fig3_split_histogram.csv")
+    slots = histogram.groupby(["alpha_max", "path_loss_exponent"]).split_histogram.sum()
+    assert (slots == 20_000).all()
+
+
+@pytest.mark.parametrize(("name", "parameters", "sentence"), [
+    ("fig1_layer_costs", {"bits_per_element": 0}, "bits_per_element must be an integer"),
+    ("fig2_energy_delay", {"alpha_max": 1.5}, r"alpha_max must be finite and in \(0, 1\]"),
+    ("fig2_energy_delay", {"p_min": 1.0}, "p_min must not exceed p_max = 0.1, got 1.0"),
+    ("fig3_split_availability", {"n_slots": 0}, "n_slots must be an integer of at least 1, got 0"),
+])  # fmt: skip
+def test_bad_parameters_are_refused(execute, tmp_path, name, parameters, sentence):
+    with pytest.raises(papermill.PapermillExecutionError, match=sentence):
+        execute(name, **parameters)
+    assert not (tmp_path / "data").exists()
+
+
+def test_sources_hold_no_outputs_but_the_checked_tables():
+    for path in NOTEBOOKS:
+        for cell in json.loads(path.read_text())["cells"]:
+            if "nbval-check-output" not in cell["metadata"].get("tags", []):
+                assert not cell.get("outputs")

@@ -1,0 +1,140 @@
+"""Scenario and trace: the paper's values, what is drawn, and what is refused."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import splitlib as sl
+
+
+def test_the_defaults_are_those_of_section_iv(scenario):
+    expected = {
+        "alpha_max": 1, "path_loss_exponent": 3, "distance": 50, "carrier_frequency": 3.5e9,
+        "bandwidth": 200e6, "p_min": 0.01, "p_max": 0.1, "arrival_rate": 10, "d_avg": 0.05,
+        "d_max": 0.1, "epsilon": 0.01, "bits_per_element": 32,
+    }  # fmt: skip
+    assert {name: getattr(scenario, name) for name in expected} == expected
+    assert 10 * np.log10(scenario.noise_psd / 1e-3) == pytest.approx(-174)
+    assert (scenario.device.flops_per_second, scenario.host.flops_per_second) == (1.3e12, 21e12)
+    assert (scenario.device.a, scenario.device.b) == (2.6727e-8, 1.21334e-10)
+    assert scenario.device.a_prime == 6.2454e-9
+
+
+def test_profile_of_a_network_by_hand():
+    stages = (sl.Stage("a", (sl.Conv2d(3, 4, 1),)), sl.Stage("b", (sl.Linear(256, 10),)))
+    network = sl.Network("n", (3, 8, 8), stages)
+    board = sl.Board("b", 1e9, a=8.0, b=0.5, a_prime=3.0)
+    profile = sl.Scenario(network=network, device=board, bits_per_element=8).profile
+    assert profile.local_flops.tolist() == [0, 1536, 1536 + 5120]
+    assert profile.remote_flops.tolist() == [1536 + 5120, 5120, 0]
+    assert profile.offload_bits.tolist() == [192 * 8, 256 * 8, 0]
+    assert profile.local_energy.tolist() == [0, 768 * 2.5, 768 * 2.5 + 2560 * 3]
+
+
+def test_scenarios_are_values(scenario):
+    assert sl.Scenario() == scenario
+    nearer = dataclasses.replace(scenario, distance=20.0)
+    assert nearer.path_gain / scenario.path_gain == pytest.approx(2.5**3)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        scenario.distance = 3
+
+
+@pytest.mark.parametrize("value", [0, -1.0, np.nan, np.inf])
+@pytest.mark.parametrize("name", ["distance", "carrier_frequency", "bandwidth", "noise_psd",
+                                  "p_min", "p_max", "d_avg", "d_max"])  # fmt: skip
+def test_physical_quantities_are_finite_and_positive(name, value):
+    with pytest.raises(ValueError, match=rf"{name} must be a finite number in \(0, inf\), got"):
+        sl.Scenario(**{name: value})
+
+
+@pytest.mark.parametrize(("fields", "error", "message"), [
+    ({"alpha_max": 1.5}, ValueError, r"alpha_max must be a finite number in \(0, 1\], got 1.5"),
+    ({"alpha_max": 0}, ValueError, r"alpha_max must be a finite number in \(0, 1\], got 0"),
+    ({"epsilon": 1.0}, ValueError, r"epsilon must be a finite number in \[0, 1\), got 1.0"),
+    ({"epsilon": -0.1}, ValueError, "epsilon must be"),
+    ({"p_min": 0.2}, ValueError, "p_min must not exceed p_max = 0.1, got 0.2"),
+    ({"arrival_rate": -1}, ValueError, r"arrival_rate must be a finite number in \[0, inf\)"),
+    ({"path_loss_exponent": -1}, ValueError, "path_loss_exponent must be"),
+    ({"bits_per_element": 0}, ValueError, "bits_per_element must be an integer of at least 1"),
+    ({"bits_per_element": 7.5}, ValueError, "bits_per_element must be an integer"),
+    ({"device": sl.XAVIER_NX}, ValueError, "device must be a board with the energy constants"),
+    ({"distance": "50"}, TypeError, "distance must be a real number.*got '50'"),
+    ({"network": "MobileNetV2"}, TypeError, "network must be a Network, got 'MobileNetV2'"),
+    ({"host": 21e12}, TypeError, "host must be a Board"),
+    ({"alphamax": 0.5}, TypeError, r"no field 'alphamax' \(did you mean 'alpha_max'\?\)"),
+])  # fmt: skip
+def test_bad_fields_are_refused(fields, error, message, scenario):
+    with pytest.raises(error, match=message):
+        sl.Scenario(**fields)
+    with pytest.raises(error, match=message):
+        dataclasses.replace(scenario, **fields)
+
+
+def test_traces_have_the_distributions_of_the_paper():
+    scenario = sl.Scenario(alpha_max=0.4)
+    trace = sl.draw_trace(scenario, 100_000, rng=5)
+    fading = trace.gain / ((299_792_458 / (4 * np.pi * 3.5e9)) ** 2 * 50.0**-3)
+    assert stats.kstest(fading, "expon").pvalue > 1e-3
+    assert stats.kstest(trace.availability, stats.uniform(0, 0.4).cdf).pvalue > 1e-3
+    counts = np.bincount(trace.arrivals, minlength=40)
+    expected = 100_000 * stats.poisson.pmf(np.arange(counts.size), 10)
+    frequent = expected > 5
+    chi2 = np.sum((counts[frequent] - expected[frequent]) ** 2 / expected[frequent])
+    assert stats.chi2.sf(chi2, frequent.sum() - 1) > 1e-3
+    pairs = np.corrcoef([fading, trace.availability, trace.arrivals])
+    assert np.abs(pairs - np.eye(3)).max() < 0.02
+    lagged = np.corrcoef(fading[1:], fading[:-1])[0, 1]
+    assert abs(lagged) < 0.02
+
+
+def test_randomness_follows_spec_7(scenario):
+    first = sl.draw_trace(scenario, 50, rng=3)
+    same = sl.draw_trace(scenario, 50, rng=np.random.default_rng(3))
+    assert np.array_equal(first.gain, same.gain)
+    assert np.array_equal(first.arrivals, same.arrivals)
+    unseeded = [sl.draw_trace(scenario, 50, rng=None).gain for _ in range(2)]
+    assert not np.array_equal(*unseeded)
+
+
+def test_traces_cannot_be_changed_and_leave_their_source_alone():
+    gain = np.array([1e-10, 2e-10])
+    trace = sl.Trace(gain=gain, availability=[1.0, 0.5], arrivals=[1.0, 2.0])
+    with pytest.raises(ValueError, match="read-only"):
+        trace.gain[0] = 1
+    gain[0] = 3e-10
+    assert trace.arrivals.dtype == np.int64
+    assert sl.draw_trace(sl.Scenario(arrival_rate=0), 5, rng=0).arrivals.tolist() == [0] * 5
+
+
+GOOD = {"gain": [1e-10, 1e-10], "availability": [0.5, 1.0], "arrivals": [3, 0]}
+
+
+@pytest.mark.parametrize(("bad", "message"), [
+    ({"gain": [1e-10, -1e-10]}, r"gain must be finite and in \[0, inf\), got -1e-10 at index 1"),
+    ({"gain": [np.nan, 1.0]}, "gain must be finite.*nan at index 0"),
+    ({"gain": [[1e-10, 1e-10]]}, r"gain must be a non-empty array of shape \(n_slots,\)"),
+    ({"gain": []}, "gain must be a non-empty array"),
+    ({"availability": [0.5]}, r"availability must have the shape \(2,\) of gain, got shape \(1,\)"),
+    ({"availability": [0.0, 1.0]}, r"availability must be finite and in \(0, 1\], got 0.0"),
+    ({"availability": [0.5, 1.1]}, "availability must be finite.*1.1 at index 1"),
+    ({"arrivals": [3, -1]}, r"arrivals must be finite and in \[0, inf\), got -1.0"),
+    ({"arrivals": [3, 1.5]}, "arrivals must be whole numbers, got 1.5 at index 1"),
+    ({"arrivals": [3, np.inf]}, "arrivals must be finite"),
+    ({"arrivals": [1, 2, 3]}, "arrivals must have the shape"),
+])  # fmt: skip
+def test_bad_traces_are_refused(bad, message):
+    with pytest.raises(ValueError, match=message):
+        sl.Trace(**{**GOOD, **bad})
+
+
+@pytest.mark.parametrize("n_slots", [0, -3, 2.5, 2e5, True, "many"])
+def test_the_number_of_slots_is_a_positive_integer(scenario, n_slots):
+    with pytest.raises(ValueError, match="n_slots must be an integer of at least 1, got"):
+        sl.draw_trace(scenario, n_slots)
+
+
+def test_drawing_needs_a_scenario():
+    with pytest.raises(TypeError, match="scenario must be a Scenario, got 3"):
+        sl.draw_trace(3)
