@@ -105,3 +105,12 @@ def test_bad_input_is_refused(call, message):
 def test_no_numbers_at_all_are_refused():
     with pytest.raises(TypeError, match="power must be an array of real numbers, got 'strong'"):
         channel.rate("strong", 1.0, 1.0, 1.0)
+
+
+@given(x=logarithmic(-300, 300))
+def test_log1p_of_the_kernel(x):
+    assert kernel.log1p(x) == pytest.approx(np.log1p(x), rel=1e-15)
+
+
+def test_log1p_of_nothing():
+    assert kernel.log1p(0.0) == 0.0

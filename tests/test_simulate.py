@@ -400,3 +400,23 @@ def test_wrong_types_are_refused(scenario, call, message):
 def test_places_in_the_totals_are_distinct():
     places = (kernel.DELAY, kernel.ENERGY, kernel.OUTAGES, kernel.ARRIVALS, kernel.Z_SUM)
     assert len({*places, kernel.H_SUM}) == kernel.N_TOTALS
+
+
+@pytest.mark.parametrize("V", [1e-3, 0.1, 3.0, 100.0])
+@pytest.mark.parametrize("alpha_max", [0.01, 1.0])
+def test_bounds_of_the_queues_that_need_no_probability(alpha_max, V):
+    """The proposition of the chapter on the controller, in every slot."""
+    scenario = sl.Scenario(alpha_max=alpha_max)
+    trace = trace_of(scenario, 50_000)
+    history = history_of(scenario, trace, V)
+    most = trace.arrivals.max()
+    time = most * scenario.device.delay(scenario.profile.local_flops[-1])
+    energy = V * most * scenario.profile.local_energy[-1]
+    assert time < scenario.d_avg
+    assert history.H.max() <= energy + 1 - scenario.epsilon
+    high = history.Z[:-1] >= energy / (scenario.d_avg - time)
+    assert (np.diff(history.Z)[high] <= 0).all()
+    owing = (history.Z > 0) & (trace.arrivals > 0)
+    image = scenario.device.delay(scenario.profile.local_flops[-1])
+    limit = image + V * scenario.profile.local_energy[-1] / history.Z[owing]
+    assert (history.delay[owing] <= trace.arrivals[owing] * limit * (1 + 1e-9)).all()
