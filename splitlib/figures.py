@@ -15,7 +15,8 @@ Examples
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,20 @@ _RC: dict[Any, Any] = {
 }
 
 
-def style() -> AbstractContextManager[None]:
-    """Return the context in which all figures are drawn; rcParams outside stay as they are."""
-    return plt.rc_context(dict(sns.axes_style("ticks")) | _RC)
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the house style; rcParams outside stay as they are.
+
+    Only what the style sets is set back. Setting back everything, as `matplotlib.rc_context` does,
+    would undo that Jupyter turns interactive drawing on, and later figures would not be shown.
+    """
+    rc = dict(sns.axes_style("ticks")) | _RC
+    before = {name: plt.rcParams[name] for name in rc}
+    plt.rcParams.update(rc)
+    try:
+        yield
+    finally:
+        plt.rcParams.update(before)
 
 
 def save(figure: Figure, name: str, folder: str | Path = "figures") -> None:

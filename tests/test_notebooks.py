@@ -28,7 +28,11 @@ def execute(tmp_path, monkeypatch):
         papermill.execute_notebook(
             source, output, parameters, cwd=tmp_path, progress_bar=False, kernel_name="python3"
         )
-        return glued(nbformat.read(output, as_version=4))
+        notebook = nbformat.read(output, as_version=4)
+        for cell in notebook.cells:
+            if "figures.save" in cell.source:
+                assert any("image/png" in o.get("data", {}) for o in cell.outputs), cell.source
+        return glued(notebook)
 
     return run
 

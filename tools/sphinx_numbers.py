@@ -1,4 +1,7 @@
-"""Sphinx extension: an equation labelled ``eq-7`` bears the paper's number 7, in every chapter."""
+"""Sphinx extension: all numbers in the book are the paper's.
+
+An equation labelled ``eq-7`` bears the paper's number 7, in every chapter; figures bear none.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,12 @@ class PaperMathDomain(MathDomain):
             self.equations[labelid] = (docname, int(match[1]))
 
 
+def _no_figure_numbers(app: Sphinx, config: Any) -> None:
+    config.numfig = False  # an extension of Jupyter Book has just set it
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
     app.add_domain(PaperMathDomain, override=True)
+    app.connect("config-inited", _no_figure_numbers, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
