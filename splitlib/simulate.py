@@ -17,7 +17,7 @@ import numba
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from tqdm.auto import tqdm
 
@@ -360,9 +360,9 @@ _COORDINATES = {
 
 def sweep(
     scenario: Scenario,
-    V: float | Sequence[float] = 3.0,
-    alpha_max: float | Sequence[float] | None = None,
-    path_loss_exponent: float | Sequence[float] | None = None,
+    V: ArrayLike = 3.0,
+    alpha_max: ArrayLike | None = None,
+    path_loss_exponent: ArrayLike | None = None,
     seeds: int | Sequence[int] = 10,
     n_slots: int = 200_000,
     burn_in: int = 10_000,
@@ -450,7 +450,7 @@ def sweep(
 
 
 def _check_axis(
-    name: str, values: float | Sequence[float] | None, interval: str, default: float = 0.0
+    name: str, values: ArrayLike | None, interval: str, default: float = 0.0
 ) -> list[float]:
     """Return the values of one axis of a sweep as a list of floats."""
     axis = np.atleast_1d(check_array(name, default if values is None else values, interval))

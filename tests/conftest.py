@@ -1,5 +1,7 @@
 """Fixtures that several tests share."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -16,3 +18,9 @@ def scenario():
 def rng():
     """Return a generator with a fixed seed."""
     return np.random.default_rng(2023)
+
+
+@pytest.fixture(scope="session")
+def root():
+    """Return the folder of the repository."""
+    return Path(__file__).resolve().parent.parent

@@ -51,7 +51,8 @@ def build(root: Path) -> bool:
         return True
     assets.fetch(root)
     shutil.rmtree(staging, ignore_errors=True)
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(root)]
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command += ["build", str(root)]
     command += ["--path-output", str(staging), "-W", "-n", "--keep-going", "-q"]
     print("Building the book", flush=True)
     environment = {**os.environ, "PYTHONPATH": str(root)}

@@ -23,7 +23,9 @@ from typing import Any
 
 import nbformat
 import papermill
-from tqdm.auto import tqdm  # noqa: F401  (before TQDM_DISABLE is set, which is for the kernels)
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 
 from tools import fingerprint
 
@@ -31,6 +33,21 @@ CHECKED = "nbval-check-output"
 CELL_SECONDS = 600
 
 Notebook = Any  # nbformat.NotebookNode is untyped
+
+
+class OwnKernel(AsyncKernelManager):
+    """Starts the interpreter that runs this module, whatever kernels the machine knows.
+
+    No bars inside notebooks, and the same hash order in every run.
+    """
+
+    transport_encryption = "auto"  # else each kernel warns that it has none
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """The kernel to start, instead of the registered one of that name."""
+        environment = {"TQDM_DISABLE": "1", "PYTHONHASHSEED": "0"}
+        return KernelSpec(**get_kernel_dict(), env=environment)
 
 
 def sources(root: Path) -> list[Path]:
@@ -77,9 +94,13 @@ def run(source: Path, root: Path, title: str) -> bool:
             output,
             cwd=staging,
             kernel_name="python3",
+            kernel_manager_class=OwnKernel,
+            coalesce_streams=True,
             execution_timeout=CELL_SECONDS,
             progress_bar={"desc": title, "mininterval": 0.5 if sys.stderr.isatty() else 5},
         )
+        if _unfinished(_read(output)):  # papermill takes sys.exit(0) in a cell for a good end
+            raise RuntimeError("the notebook ended early")
     except Exception as error:  # whatever went wrong, the last good output must stay
         if output.exists():
             os.replace(output, failed)
@@ -89,6 +110,15 @@ def run(source: Path, root: Path, title: str) -> bool:
     _write(_deterministic(_read(output)), output)
     _install(source.stem, staging, executed, inputs)
     return True
+
+
+def _unfinished(notebook: Notebook) -> bool:
+    """Tell whether a cell was not run to its end."""
+    return any(
+        cell.execution_count is None or any(o.output_type == "error" for o in cell.outputs)
+        for cell in notebook.cells
+        if cell.cell_type == "code" and cell.source.strip()
+    )
 
 
 def _install(name: str, staging: Path, executed: Path, inputs: str) -> None:
@@ -122,10 +152,17 @@ def _deterministic(notebook: Notebook) -> Notebook:
 def _report(source: Path, failed: Path, error: Exception) -> None:
     """Say which cell failed, why, and how to look at it."""
     print(f"\n{source.stem} failed.", file=sys.stderr)
+    if failed.exists():
+        started = [
+            c for c in _read(failed).cells if c.metadata.get("papermill", {}).get("start_time")
+        ]
+        for cell in started[-1:]:
+            print(f"\n{cell.source}\n", file=sys.stderr)
     if isinstance(error, papermill.PapermillExecutionError):
-        print(f"\n{error.source}\n\n{error.ename}: {error.evalue}", file=sys.stderr)
+        print(f"{error.ename}: {error.evalue}", file=sys.stderr)
     else:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        reason = str(error).partition("\n")[0]
+        print(f"{type(error).__name__}: {reason}", file=sys.stderr)
     if failed.exists():
         print(f"\nTo look at it: jupyter lab {failed}", file=sys.stderr)
 
@@ -219,8 +256,4 @@ def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) 
 
 
 if __name__ == "__main__":
-    # The kernels inherit this: no bars inside notebooks, the same hash order in every run, and
-    # the interpreter that runs this module, whatever other kernels the machine knows.
-    os.environ.update(TQDM_DISABLE="1", PYTHONHASHSEED="0", JUPYTER_PREFER_ENV_PATH="1")
-    os.environ.pop("JUPYTER_PATH", None)
     raise SystemExit(main())
