@@ -19,7 +19,7 @@ test: .venv/test.stamp check book  ## set up and run everything that is tested
 	$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 splitlib tests notebooks
 
 check: .venv/test.stamp  ## lint, formatting, types, stripped notebooks
-	$(BIN)/ruff check splitlib tools tests
+	$(BIN)/ruff check splitlib tools tests notebooks
 	$(BIN)/ruff format --check splitlib tools tests
 	$(BIN)/mypy
 	$(PY) -m tools.notebooks check
@@ -43,7 +43,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fe
 	--custom-compile-command "make lock" pyproject.toml
 
 format: .venv/test.stamp  ## format the code, strip the notebooks
-	$(BIN)/ruff check --fix-only splitlib tools tests
+	$(BIN)/ruff check --fix-only splitlib tools tests notebooks
 	$(BIN)/ruff format splitlib tools tests
 	$(PY) -m tools.notebooks strip
 

@@ -245,6 +245,6 @@ def optimal_rate(
     c = omega / V * (gain / (noise_psd * bandwidth))
     q = np.sqrt(2 * c)
     near_branch_point = _BRANCH_POINT(np.minimum(q, 1.0))
-    elsewhere = lambertw((c - 1) / np.e).real + 1  # type: ignore[call-overload]
+    elsewhere = lambertw((c - 1) / np.e).real + 1
     r = np.where(q < 0.03, near_branch_point, elsewhere)
     return np.clip(r * bandwidth / np.log(2), rate_min, rate_max)
