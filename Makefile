@@ -69,6 +69,6 @@ clean:  ## remove everything that was generated, .venv included
 
 define install
 	@echo "Installing what $(1) lists into .venv (a few minutes the first time)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	@$(PY) -m pip install --disable-pip-version-check --require-hashes -r $(1)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 endef

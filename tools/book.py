@@ -28,6 +28,7 @@ def pages(root: Path) -> list[str]:
 def inputs_hash(root: Path) -> str:
     """Return the hash of everything that the book is made from."""
     files = [root / name for name in ("_config.yml", "_toc.yml", "package-lock.json")]
+    files += (root / "_static").iterdir()
     files += [path for path in (root / "book").rglob("*") if ".staging" not in path.parts]
     files += [*(root / "tools").glob("*.py"), *fingerprint.package_sources(root)]
     return fingerprint.of_value([fingerprint.of_files(files, root), sys.version])
