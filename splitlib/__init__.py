@@ -15,6 +15,9 @@ Examples
 True
 """
 
+import importlib
+from types import ModuleType
+
 from splitlib import channel
 from splitlib.board import JETSON_TX2, XAVIER_NX, Board
 from splitlib.network import (
@@ -37,7 +40,7 @@ from splitlib.simulate import (
     summary,
     sweep,
 )
-from splitlib.trace import Trace, cell_rng, draw_trace
+from splitlib.trace import Trace, cell_rng, draw_trace, page_trace
 from splitlib.zoo import mobilenet_v2
 
 __version__ = "0.1.0"
@@ -64,8 +67,16 @@ __all__ = [
     "confidence_interval",
     "draw_trace",
     "mobilenet_v2",
+    "page_trace",
     "settled",
     "simulate",
     "summary",
     "sweep",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import ``figures`` and ``explorer`` only when asked for: they need more packages."""
+    if name in ("explorer", "figures"):
+        return importlib.import_module(f"splitlib.{name}")
+    raise AttributeError(f"module 'splitlib' has no attribute {name!r}")

@@ -7,6 +7,7 @@ import difflib
 import functools
 import math
 import operator
+import reprlib
 from collections.abc import Iterable
 from numbers import Real
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ _Class = TypeVar("_Class", bound=type)
 def check_real(name: str, value: Any, interval: str = "(0, inf)") -> None:
     """Raise unless ``value`` is a finite real number in ``interval``, such as ``"(0, 1]"``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a real number in {interval}, got {value!r}")
+        raise TypeError(f"{name} must be a real number in {interval}, got {_show(value)}")
     low, high = (float(end) for end in interval[1:-1].split(","))
     number = float(value)
     above = number > low if interval[0] == "(" else number >= low
@@ -36,30 +37,48 @@ def check_integer(name: str, value: Any, minimum: int = 1) -> int:
     except TypeError:
         number = minimum - 1
     if isinstance(value, (bool, np.bool_)) or number < minimum:
-        raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+        raise ValueError(f"{name} must be an integer of at least {minimum}, got {_show(value)}")
     return number
+
+
+def check_bool(name: str, value: Any) -> None:
+    """Raise unless ``value`` is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {_show(value)}")
+
+
+def check_burn_in(burn_in: int, n_slots: int) -> None:
+    """Raise unless ``burn_in`` leaves some of ``n_slots`` to measure."""
+    if check_integer("burn_in", burn_in, minimum=0) >= n_slots:
+        raise ValueError(f"burn_in must be less than the {n_slots} slots, got {burn_in!r}")
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
     """Raise unless ``value`` is one of ``choices``, naming the nearest of them."""
     choices = list(choices)
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} must be one of {listed}, got {value!r}{nearest(value, choices)}")
+        hint = nearest(value, choices)
+        raise ValueError(f"{name} must be one of {listed}, got {_show(value)}{hint}")
 
 
 def check_instance(name: str, value: Any, kind: type) -> None:
     """Raise unless ``value`` is an instance of ``kind``."""
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, got {value!r}")
+        raise TypeError(f"{name} must be a {kind.__name__}, got {_show(value)}")
 
 
 def check_array(name: str, value: ArrayLike, interval: str) -> NDArray[np.float64]:
     """Return ``value`` as a float array; raise unless it is finite and inside ``interval``."""
     try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be an array of real numbers, got {value!r}") from None
+        array = np.asarray(value)
+    except ValueError:  # rows of unequal length
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be an array of real numbers, got {_show(value)}")
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} must be an array without masked values, got {_show(value)}")
+    array = array.astype(float)
     low, high = (float(end) for end in interval[1:-1].split(","))
     above = array > low if interval[0] == "(" else array >= low
     below = array < high if interval[-1] == ")" else array <= high
@@ -71,9 +90,14 @@ def check_array(name: str, value: ArrayLike, interval: str) -> NDArray[np.float6
     return array
 
 
+def _show(value: Any) -> str:
+    """Return a value as one line of moderate length."""
+    return " ".join(reprlib.repr(value).split())
+
+
 def nearest(value: Any, choices: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the nearest of ``choices``, or nothing."""
-    close = difflib.get_close_matches(str(value), list(choices), n=1, cutoff=0.4)
+    close = difflib.get_close_matches(str(value), list(choices), n=1, cutoff=0)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

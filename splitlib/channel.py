@@ -27,6 +27,8 @@ point and grows after it, so clipping it to the limits gives the minimum between
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike, NDArray
@@ -59,14 +61,14 @@ def dbm_to_watt(level_dbm: float) -> float:
     Raises
     ------
     TypeError, ValueError
-        If ``level_dbm`` is no finite number.
+        If ``level_dbm`` is no number between -1000 and 1000.
 
     Examples
     --------
     >>> dbm_to_watt(20.0)
     0.1
     """
-    check_real("level_dbm", level_dbm, "(-inf, inf)")
+    check_real("level_dbm", level_dbm, "(-1000, 1000)")
     return float(10 ** ((level_dbm - 30) / 10))
 
 
@@ -106,8 +108,27 @@ def path_gain(distance: float, carrier_frequency: float, path_loss_exponent: flo
     check_real("distance", distance)
     check_real("carrier_frequency", carrier_frequency)
     check_real("path_loss_exponent", path_loss_exponent, "[0, inf)")
-    wavelength = SPEED_OF_LIGHT / carrier_frequency
-    return float((wavelength / (4 * np.pi)) ** 2 * distance**-path_loss_exponent)
+    try:
+        gain = close_in_gain(distance, SPEED_OF_LIGHT / carrier_frequency, path_loss_exponent)
+    except OverflowError:
+        gain = math.inf
+    if not 0 < gain < math.inf:
+        raise ValueError(
+            "distance, carrier_frequency and path_loss_exponent must give a path gain that a float"
+            f" can hold, got {distance!r}, {carrier_frequency!r} and {path_loss_exponent!r}"
+        )
+    return gain
+
+
+def close_in_gain(distance: float, wavelength: float, path_loss_exponent: float) -> float:
+    """Return `path_gain` without checks, in plain scalar Python, which the page runs as well.
+
+    Examples
+    --------
+    >>> close_in_gain(distance=10.0, wavelength=4 * math.pi, path_loss_exponent=2.0)
+    0.01
+    """
+    return (wavelength / (4.0 * math.pi)) ** 2 * distance**-path_loss_exponent
 
 
 def rate(power: ArrayLike, gain: ArrayLike, bandwidth: float, noise_psd: float) -> Array:
@@ -239,8 +260,10 @@ def optimal_rate(
     check_real("noise_psd", noise_psd)
     rate_min = check_array("rate_min", rate_min, "[0, inf)")
     rate_max = check_array("rate_max", rate_max, "[0, inf)")
-    if np.any(rate_min > rate_max):
-        raise ValueError("rate_min must not exceed rate_max, got a larger one")
+    excess = rate_min > rate_max
+    if np.any(excess):
+        low, high = (float(limit[excess][0]) for limit in np.broadcast_arrays(rate_min, rate_max))
+        raise ValueError(f"rate_min must not exceed rate_max, got {low!r} and {high!r}")
 
     c = omega / V * (gain / (noise_psd * bandwidth))
     q = np.sqrt(2 * c)

@@ -15,7 +15,7 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from splitlib.scenario import Scenario
-from splitlib.simulate import confidence_interval, settled
+from splitlib.simulate import Result, confidence_interval, settled
 
 _COLORS = sns.color_palette("colorblind")
 _MARKERS = "osD^v"
@@ -400,3 +400,69 @@ def plot_split_heatmaps(data: xr.Dataset, axes: list[Axes] | None = None) -> lis
     axes[0].set_ylabel("splitting point k")
     axes[-1].figure.colorbar(image, ax=axes, label="share of slots (%)")
     return axes
+
+
+def plot_operating_point(
+    scenario: Scenario,
+    here: Result,
+    curve: Sequence[Result],
+    full_offloading: Result,
+    axes: Sequence[Axes] | None = None,
+) -> list[Axes]:
+    """Plot what the slider panel shows, for where JavaScript does not run.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Gives the limits and the names of the splitting points.
+    here : Result
+        The adaptive policy at one V, with its history.
+    curve : sequence of Result
+        The same at other V, all with settled queues or not.
+    full_offloading : Result
+        The benchmark on the same trace.
+    axes : sequence of 4 Axes, optional
+        For delay and outage over energy saving, splitting points, and virtual queues.
+
+    Returns
+    -------
+    list of Axes
+        The four.
+    """
+    if here.history is None:
+        raise ValueError("here must have been simulated with history=True, got no history")
+    if axes is None:
+        axes = plt.subplots(2, 2, figsize=(9.5, 6.4))[1].ravel()
+    delay, outage, splits, queues = axes
+    for ax, quantity, scale, limit, text in (
+        (delay, "mean_delay", 1e3, scenario.d_avg, r"$D_{\mathrm{avg}}$"),
+        (outage, "outage", 100, scenario.epsilon, r"$\epsilon$"),
+    ):
+        points = [(100 * r.energy_saving, scale * getattr(r, quantity)) for r in curve]
+        ax.plot(*zip(*points, strict=True), "o-", color=_COLORS[0], markersize=4, linewidth=1)
+        ax.axhline(scale * limit, **_LIMIT)
+        ax.annotate(
+            text, (0, scale * limit), (4, 4), textcoords="offset points", annotation_clip=False
+        )
+        for result, marker, name in ((full_offloading, "*", "full offloading"), (here, "o", "")):
+            at = 100 * result.energy_saving, scale * getattr(result, quantity)
+            hollow = {"mfc": "none", "mew": 2.5, "mec": _COLORS[3]} if result is here else {}
+            ax.plot(*at, marker, color="black", markersize=11, **hollow)
+            ax.annotate(name, at, (-8, -4), textcoords="offset points", ha="right")
+        ax.set(xlabel="energy saving (%)", yscale="log", xlim=(-4, 104))
+    delay.set_ylabel("mean end-to-end delay (ms)")
+    outage.set_ylabel("outage probability (%)")
+    names = scenario.network.split_names
+    share = 100 * here.split_histogram / here.measured_slots
+    splits.bar(np.arange(len(names)), share, color=_COLORS[0])
+    splits.set_xticks(np.arange(len(names)), names, rotation=90, fontsize=8)
+    splits.set_ylabel("share of slots (%)")
+    splits.grid(axis="x", visible=False)
+    thousands = np.arange(here.n_slots) / 1e3
+    every = slice(None, None, max(1, here.n_slots // 1000))
+    queues.plot(thousands[every], here.history.Z[every], color=_COLORS[0], label="Z (s)")
+    queues.plot(thousands[every], here.history.H[every], color=_COLORS[1], label="H")
+    queues.axvspan(0, here.burn_in / 1e3, color="grey", alpha=0.2, linewidth=0)
+    queues.set(xlabel="slots (thousands)", ylabel="virtual queues", ylim=(0, None))
+    queues.legend(loc="center right")
+    return list(axes)

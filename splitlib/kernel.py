@@ -257,3 +257,22 @@ def run_slots(
         H = max(0.0, H + outage - epsilon)
     queues[0] = Z
     queues[1] = H
+
+
+def have_settled(z_growth, h_growth, n_slots, d_avg, d_max, epsilon, tolerance):
+    """Tell whether virtual queues that grow so have settled; see `splitlib.settled`.
+
+    Parameters
+    ----------
+    z_growth, h_growth : float or array
+        Growth of Z (in s) and H for each slot.
+    n_slots : int
+        How many slots it was measured over.
+    d_avg, d_max, epsilon : float
+        Limits, in s, s and without unit.
+    tolerance : float
+        Share of the limits.
+    """
+    delay_settled = z_growth <= max(tolerance * d_avg, d_max / n_slots)
+    outage_settled = h_growth <= max(tolerance * epsilon, 1.0 / n_slots)
+    return delay_settled & outage_settled

@@ -40,7 +40,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from splitlib._check import check_choice, check_instance, check_integer
+from splitlib._check import check_choice, check_instance, check_integer, suggest_fields
 
 Shape: TypeAlias = tuple[int, int, int]  #: channels, height, width
 Arithmetic: TypeAlias = Literal["exact", "paper"]
@@ -96,6 +96,7 @@ class _WindowLayer:
         return channels * prod((n - kernel_size + 2 * padding) / stride for n in input_shape[1:])
 
 
+@suggest_fields
 @dataclass(frozen=True)
 class Conv2d(_WindowLayer):
     """Convolution with square kernels, without bias, with or without batch normalization.
@@ -145,6 +146,7 @@ class Conv2d(_WindowLayer):
         return weights + 2 * self.out_channels * self.batch_norm
 
 
+@suggest_fields
 @dataclass(frozen=True)
 class DepthwiseConv2d(_WindowLayer):
     """Depthwise convolution: one kernel for each channel.
@@ -187,6 +189,7 @@ class DepthwiseConv2d(_WindowLayer):
         return self.channels * (self.kernel_size**2 + 2 * self.batch_norm)
 
 
+@suggest_fields
 @dataclass(frozen=True)
 class Pool2d(_WindowLayer):
     """Maximum or average pooling: it shrinks the feature maps and costs no MACs.
@@ -242,6 +245,7 @@ class GlobalAveragePool:
         return 0
 
 
+@suggest_fields
 @dataclass(frozen=True)
 class Linear:
     """Fully connected layer with bias.
@@ -290,6 +294,7 @@ class Linear:
 Layer: TypeAlias = Conv2d | DepthwiseConv2d | Pool2d | GlobalAveragePool | Linear
 
 
+@suggest_fields
 @dataclass(frozen=True)
 class Stage:
     """Layers between two neighbouring splitting points.
@@ -317,6 +322,7 @@ class Stage:
                 )
 
 
+@suggest_fields
 @dataclass(frozen=True)
 class Network:
     """A chain of stages, cut at splitting points ``k = 0 .. J``.

@@ -67,7 +67,7 @@ class Scenario:
     p_min, p_max : float
         Limits of the transmit power, in W, ``0 < p_min <= p_max``.
     arrival_rate : float
-        Mean number of new images in a slot, at least 0.
+        Mean number of new images in a slot, from 0 to 1e9.
     d_avg : float
         Limit of the mean end-to-end delay, in s.
     d_max : float
@@ -119,11 +119,12 @@ class Scenario:
         check_real("p_max", self.p_max)
         if self.p_min > self.p_max:
             raise ValueError(f"p_min must not exceed p_max = {self.p_max!r}, got {self.p_min!r}")
-        check_real("arrival_rate", self.arrival_rate, "[0, inf)")
+        check_real("arrival_rate", self.arrival_rate, "[0, 1e9]")
         check_real("d_avg", self.d_avg)
         check_real("d_max", self.d_max)
         check_real("epsilon", self.epsilon, "[0, 1)")
         check_integer("bits_per_element", self.bits_per_element)
+        _ = self.path_gain  # refuses what lies beyond all floats
 
     @cached_property
     def profile(self) -> Profile:

@@ -7,7 +7,7 @@ outage probability that have limits, each over the slots after the burn-in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, NamedTuple
@@ -22,10 +22,21 @@ from scipy import stats
 from tqdm.auto import tqdm
 
 from splitlib import kernel
-from splitlib._check import check_array, check_choice, check_instance, check_integer, check_real
+from splitlib._check import (
+    check_array,
+    check_bool,
+    check_burn_in,
+    check_choice,
+    check_instance,
+    check_integer,
+    check_real,
+)
 from splitlib.policies import POLICIES
 from splitlib.scenario import Scenario
 from splitlib.trace import Trace, cell_rng, draw_trace
+
+#: Growth of the queues per slot, as a share of the limits, up to which a run has settled.
+SETTLED_TOLERANCE = 1e-3
 
 #: Slots that are prepared at once: few enough for a core's cache, many enough to hide the call.
 _CHUNK = 4096
@@ -212,7 +223,8 @@ def simulate(
     check_instance("trace", trace, Trace)
     check_real("V", V)
     check_choice("policy", policy, POLICIES)
-    _check_burn_in(burn_in, trace.n_slots)
+    check_burn_in(burn_in, trace.n_slots)
+    check_bool("history", history)
     (result,) = run(scenario, trace, [V], policy, burn_in, history)
     return result
 
@@ -420,13 +432,13 @@ def sweep(
     exponents = _check_axis(
         "path_loss_exponent", path_loss_exponent, "[0, inf)", scenario.path_loss_exponent
     )
-    if isinstance(seeds, Sequence):
-        seeds = [check_integer("seeds", seed, minimum=0) for seed in seeds]
-    else:
-        seeds = list(range(check_integer("seeds", seeds)))
+    seeds = _check_seeds(seeds)
     n_slots = check_integer("n_slots", n_slots)
-    _check_burn_in(burn_in, n_slots)
+    check_burn_in(burn_in, n_slots)
     check_choice("policy", policy, POLICIES)
+    check_bool("progress", progress)
+    if n_jobs != -1:
+        n_jobs = check_integer("n_jobs (other than -1)", n_jobs)
 
     def cell(alpha: float, exponent: float, seed: int) -> list[Result]:
         at = replace(scenario, alpha_max=alpha, path_loss_exponent=exponent)
@@ -461,6 +473,24 @@ def _check_axis(
     return [float(value) for value in axis]
 
 
+def _check_seeds(seeds: int | Sequence[int]) -> list[int]:
+    """Return the seeds of a sweep as a list."""
+    if np.ndim(seeds) == 0:
+        return list(range(check_integer("seeds", seeds)))
+    listed = [check_integer("seeds", seed, minimum=0) for seed in seeds]  # type: ignore[union-attr]
+    if not listed or len(set(listed)) < len(listed):
+        raise ValueError(f"seeds must hold at least one value and none twice, got {listed}")
+    return listed
+
+
+def _check_sweep(data: xr.Dataset, needed: Iterable[str]) -> None:
+    """Raise unless ``data`` looks like what `sweep` returns."""
+    check_instance("data", data, xr.Dataset)
+    missing = [name for name in [*needed, "seed"] if name not in {*data.variables, *data.dims}]
+    if missing:
+        raise ValueError(f"data must come from splitlib.sweep, got one without {missing}")
+
+
 def _dataset(results: list[Result], grid: dict[str, list[Any]]) -> xr.Dataset:
     """Label the results, which are in the order of the grid."""
     dims, shape = tuple(grid), tuple(len(axis) for axis in grid.values())
@@ -480,7 +510,9 @@ def _dataset(results: list[Result], grid: dict[str, list[Any]]) -> xr.Dataset:
     return data
 
 
-def settled(data: xr.Dataset, scenario: Scenario, tolerance: float = 1e-3) -> xr.DataArray:
+def settled(
+    data: xr.Dataset, scenario: Scenario, tolerance: float = SETTLED_TOLERANCE
+) -> xr.DataArray:
     r"""Tell which points of a sweep have settled, judged by their virtual queues.
 
     Mean delay and outage exceed their limits by at most the growth per slot of Z and H over the
@@ -515,14 +547,14 @@ def settled(data: xr.Dataset, scenario: Scenario, tolerance: float = 1e-3) -> xr
     >>> settled(data, scenario).values.ravel()
     array([ True, False])
     """
-    check_instance("data", data, xr.Dataset)
+    _check_sweep(data, ["Z_growth", "H_growth"])
     check_instance("scenario", scenario, Scenario)
     check_real("tolerance", tolerance)
     growth = data[["Z_growth", "H_growth"]].mean("seed")
     slots = data.attrs["n_slots"] - data.attrs["burn_in"]
-    delay_settled = growth.Z_growth <= max(tolerance * scenario.d_avg, scenario.d_max / slots)
-    outage_settled = growth.H_growth <= max(tolerance * scenario.epsilon, 1 / slots)
-    return (delay_settled & outage_settled).rename("settled")
+    limits = scenario.d_avg, scenario.d_max, scenario.epsilon
+    settled = kernel.have_settled(growth.Z_growth, growth.H_growth, slots, *limits, tolerance)
+    return settled.rename("settled")
 
 
 def confidence_interval(data: xr.DataArray, level: float = 0.95) -> xr.Dataset:
@@ -585,7 +617,7 @@ def summary(data: xr.Dataset) -> pd.DataFrame:
     >>> list(table.columns[:3])
     ['mean_delay', 'mean_delay_lower', 'mean_delay_upper']
     """
-    check_instance("data", data, xr.Dataset)
+    _check_sweep(data, [name for name, *_ in _VARIABLES])
     columns = {}
     for name, *_ in _VARIABLES:
         interval = confidence_interval(data[name])
@@ -594,8 +626,3 @@ def summary(data: xr.Dataset) -> pd.DataFrame:
         columns[f"{name}_upper"] = interval.upper
     order = [dim for dim in data.energy_saving.dims if dim != "seed"]
     return xr.Dataset(columns).to_dataframe(dim_order=order)
-
-
-def _check_burn_in(burn_in: int, n_slots: int) -> None:
-    if check_integer("burn_in", burn_in, minimum=0) >= n_slots:
-        raise ValueError(f"burn_in must be less than the {n_slots} slots, got {burn_in!r}")

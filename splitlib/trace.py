@@ -10,13 +10,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from splitlib._check import check_array, check_instance, check_integer
+from splitlib import stream
+from splitlib._check import (
+    check_array,
+    check_instance,
+    check_integer,
+    check_real,
+    suggest_fields,
+)
 from splitlib.scenario import Scenario
 
+#: Below it, a delay could be infinite, and no time at all times infinity no number.
+_LEAST_AVAILABILITY = 1e-100
+_MOST_ARRIVALS = 10**12
 
+_fill_uniforms, _fill_trace = (
+    numba.njit(loop, cache=True, nogil=True) for loop in (stream.fill_uniforms, stream.fill_trace)
+)
+
+
+@suggest_fields
 @dataclass(frozen=True, eq=False)
 class Trace:
     """Channel, host and load in each slot; arrays of shape ``(n_slots,)``, read-only.
@@ -27,7 +44,7 @@ class Trace:
         Channel gain h(t), linear and with path loss, at least 0. In a slot without gain nothing
         can be sent.
     availability : array_like
-        Share alpha_r(t) of the host's processor that is free, in (0, 1].
+        Share alpha_r(t) of the host's processor that is free, in (0, 1], at least 1e-100.
     arrivals : array_like
         Number N(t) of new images, integers of at least 0.
 
@@ -50,7 +67,7 @@ class Trace:
     def __post_init__(self) -> None:
         gain = check_array("gain", self.gain, "[0, inf)")
         availability = check_array("availability", self.availability, "(0, 1]")
-        arrivals = check_array("arrivals", self.arrivals, "[0, inf)")
+        arrivals = check_array("arrivals", self.arrivals, f"[0, {_MOST_ARRIVALS}]")
         if gain.ndim != 1 or gain.size == 0:
             raise ValueError(
                 f"gain must be a non-empty array of shape (n_slots,), got shape {gain.shape}"
@@ -60,6 +77,11 @@ class Trace:
                 raise ValueError(
                     f"{name} must have the shape {gain.shape} of gain, got shape {array.shape}"
                 )
+        if (availability < _LEAST_AVAILABILITY).any():
+            raise ValueError(
+                f"availability must be at least {_LEAST_AVAILABILITY}, got"
+                f" {float(availability.min())!r} at index {int(availability.argmin())}"
+            )
         fractional = arrivals != np.floor(arrivals)
         if fractional.any():
             index = int(np.argmax(fractional))
@@ -68,10 +90,10 @@ class Trace:
             )
         self._store("gain", gain)
         self._store("availability", availability)
-        self._store("arrivals", np.asarray(self.arrivals, dtype=np.int64))
+        self._store("arrivals", arrivals.astype(np.int64))
 
     def _store(self, name: str, array: NDArray[np.generic]) -> None:
-        array = np.ascontiguousarray(array).view()
+        array = np.array(array)  # a copy: what the caller does with its own must not show here
         array.flags.writeable = False
         object.__setattr__(self, name, array)
 
@@ -120,7 +142,12 @@ def draw_trace(
     """
     check_instance("scenario", scenario, Scenario)
     n_slots = check_integer("n_slots", n_slots)
-    rng = np.random.default_rng(rng)
+    try:
+        rng = np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"rng must be None, an integer of at least 0 or a numpy Generator, got {rng!r}"
+        ) from None
     return Trace(
         gain=scenario.path_gain * rng.standard_exponential(n_slots),
         availability=scenario.alpha_max * (1.0 - rng.random(n_slots)),
@@ -160,3 +187,48 @@ def cell_rng(scenario: Scenario, seed: int) -> np.random.Generator:
     seed = check_integer("seed", seed, minimum=0)
     cell = np.array([scenario.path_loss_exponent, scenario.alpha_max], dtype="<f8")
     return np.random.default_rng(np.random.SeedSequence([seed, *cell.view("<u4").tolist()]))
+
+
+def page_trace(scenario: Scenario, n_slots: int = 200_000, seed: int = 1) -> Trace:
+    """Draw the trace that the slider panel of the book's pages runs on.
+
+    It follows the same distributions as `draw_trace`, but takes its random numbers from a
+    generator that a page can run too, see `splitlib.stream`. A slot's uniform numbers do not
+    depend on the scenario.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Gives the mean gain, the largest availability and the arrival rate, which may be at most
+        `splitlib.stream.MAX_ARRIVAL_RATE`.
+    n_slots : int
+        Number of slots, at least 1.
+    seed : int
+        Number of the stream, at least 0.
+
+    Returns
+    -------
+    Trace
+        Of ``n_slots`` slots.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> trace = page_trace(Scenario(arrival_rate=4), n_slots=100_000, seed=1)
+    >>> round(float(trace.arrivals.mean()), 1)
+    4.0
+    """
+    check_instance("scenario", scenario, Scenario)
+    n_slots = check_integer("n_slots", n_slots)
+    seed = check_integer("seed", seed, minimum=0)
+    check_real("arrival_rate", scenario.arrival_rate, f"[0, {stream.MAX_ARRIVAL_RATE}]")
+    uniforms = np.empty(3 * n_slots)
+    _fill_uniforms(np.array(stream.initial_state(seed)), n_slots, uniforms)
+    gain, availability, arrivals = np.empty((3, n_slots))
+    means = scenario.path_gain, scenario.alpha_max, scenario.arrival_rate
+    _fill_trace(uniforms, n_slots, *means, gain, availability, arrivals)
+    return Trace(gain=gain, availability=availability, arrivals=arrivals.astype(np.int64))

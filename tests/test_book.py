@@ -127,4 +127,4 @@ def test_pages_with_formulas_load_mathjax_from_the_book():
     assert len(with_formulas) > len(PAGES) // 2
     for name in with_formulas:
         scripts = [file.name for tag, file, _ in targets(name) if tag.name == "script"]
-        assert "mathjax.js" in scripts, name
+        assert "tex-svg.js" in scripts, name

@@ -40,8 +40,8 @@ def requirements(project, extra):
     for text in project["optional-dependencies"][extra]:
         requirement = Requirement(text)
         if requirement.name == project["name"]:
-            (other,) = requirement.extras
-            found += requirements(project, other)
+            for other in requirement.extras:
+                found += requirements(project, other)
         else:
             found.append(requirement)
     return found
@@ -84,10 +84,22 @@ def test_environment_yml_installs_the_lock(root, project):
     assert not [text for text in pip["pip"] if not text.startswith("-")]
 
 
+def test_nothing_that_is_generated_is_committed(root):
+    command = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
+def test_binder_finds_the_environment(root):
+    # With a folder for its files, Binder looks nowhere else.
+    assert not [name for name in ("binder", ".binder") if (root / name).exists()]
+    assert (root / "postBuild").stat().st_mode & 0o111
+
+
 def test_npm_lock_is_complete_and_has_no_addresses(root):
     text = (root / "package-lock.json").read_text()
     assert "resolved" not in text
-    assert "://" not in text
+    assert ".tgz" not in text
     packages = yaml.safe_load(text)["packages"]  # JSON is YAML
     wanted = yaml.safe_load((root / "package.json").read_text())["dependencies"]
     for name, version in wanted.items():

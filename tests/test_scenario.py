@@ -55,7 +55,7 @@ def test_physical_quantities_are_finite_and_positive(name, value):
     ({"epsilon": 1.0}, ValueError, r"epsilon must be a finite number in \[0, 1\), got 1.0"),
     ({"epsilon": -0.1}, ValueError, "epsilon must be"),
     ({"p_min": 0.2}, ValueError, "p_min must not exceed p_max = 0.1, got 0.2"),
-    ({"arrival_rate": -1}, ValueError, r"arrival_rate must be a finite number in \[0, inf\)"),
+    ({"arrival_rate": -1}, ValueError, r"arrival_rate must be a finite number in \[0, 1e9\]"),
     ({"path_loss_exponent": -1}, ValueError, "path_loss_exponent must be"),
     ({"bits_per_element": 0}, ValueError, "bits_per_element must be an integer of at least 1"),
     ({"bits_per_element": 7.5}, ValueError, "bits_per_element must be an integer"),
@@ -63,6 +63,8 @@ def test_physical_quantities_are_finite_and_positive(name, value):
     ({"distance": "50"}, TypeError, "distance must be a real number.*got '50'"),
     ({"network": "MobileNetV2"}, TypeError, "network must be a Network, got 'MobileNetV2'"),
     ({"host": 21e12}, TypeError, "host must be a Board"),
+    ({"distance": 1e-300}, ValueError, "must give a path gain that a float can hold, got 1e-300"),
+    ({"path_loss_exponent": 500}, ValueError, "must give a path gain that a float can hold"),
     ({"alphamax": 0.5}, TypeError, r"no field 'alphamax' \(did you mean 'alpha_max'\?\)"),
 ])  # fmt: skip
 def test_bad_fields_are_refused(fields, error, message, scenario):
@@ -104,6 +106,7 @@ def test_traces_cannot_be_changed_and_leave_their_source_alone():
     with pytest.raises(ValueError, match="read-only"):
         trace.gain[0] = 1
     gain[0] = 3e-10
+    assert trace.gain[0] == 1e-10
     assert trace.arrivals.dtype == np.int64
     assert sl.draw_trace(sl.Scenario(arrival_rate=0), 5, rng=0).arrivals.tolist() == [0] * 5
 
@@ -119,14 +122,34 @@ GOOD = {"gain": [1e-10, 1e-10], "availability": [0.5, 1.0], "arrivals": [3, 0]}
     ({"availability": [0.5]}, r"availability must have the shape \(2,\) of gain, got shape \(1,\)"),
     ({"availability": [0.0, 1.0]}, r"availability must be finite and in \(0, 1\], got 0.0"),
     ({"availability": [0.5, 1.1]}, "availability must be finite.*1.1 at index 1"),
-    ({"arrivals": [3, -1]}, r"arrivals must be finite and in \[0, inf\), got -1.0"),
+    ({"arrivals": [3, -1]}, r"arrivals must be finite and in \[0, 1000000000000\], got -1.0"),
     ({"arrivals": [3, 1.5]}, "arrivals must be whole numbers, got 1.5 at index 1"),
     ({"arrivals": [3, np.inf]}, "arrivals must be finite"),
+    ({"arrivals": [3, 1e300]}, "arrivals must be finite and in.*got 1e.300 at index 1"),
     ({"arrivals": [1, 2, 3]}, "arrivals must have the shape"),
+    ({"availability": [0.5, 5e-324]}, "availability must be at least 1e-100, got 5e-324 at index 1"),
+    ({"gain": np.ma.masked_greater([1e-10, 1.0], 0.5)}, "gain must be an array without masked"),
 ])  # fmt: skip
 def test_bad_traces_are_refused(bad, message):
     with pytest.raises(ValueError, match=message):
         sl.Trace(**{**GOOD, **bad})
+
+
+@pytest.mark.parametrize("gain", [["1", "2"], [1j, 2.0], [True, False], [[1.0], [1.0, 2.0]]])
+def test_traces_hold_real_numbers(gain):
+    with pytest.raises(TypeError, match="gain must be an array of real numbers, got"):
+        sl.Trace(**{**GOOD, "gain": gain})
+
+
+def test_a_misspelt_array_is_named():
+    with pytest.raises(TypeError, match=r"no field 'arrival' \(did you mean 'arrivals'\?\)"):
+        sl.Trace(gain=[1.0], availability=[1.0], arrival=[1])
+
+
+@pytest.mark.parametrize("rng", ["a", -1, 1.5])
+def test_a_bad_source_of_randomness_is_named(scenario, rng):
+    with pytest.raises(TypeError, match="rng must be None, an integer of at least 0"):
+        sl.draw_trace(scenario, 5, rng=rng)
 
 
 @pytest.mark.parametrize("n_slots", [0, -3, 2.5, 2e5, True, "many"])

@@ -372,6 +372,13 @@ TRACE = sl.Trace([1e-10] * 5, [0.5] * 5, [3] * 5)
     (lambda s: sl.sweep(s, path_loss_exponent=-1), "path_loss_exponent must be finite"),
     (lambda s: sl.sweep(s, seeds=0), "seeds must be an integer of at least 1, got 0"),
     (lambda s: sl.sweep(s, seeds=[-1]), "seeds must be an integer of at least 0, got -1"),
+    (lambda s: sl.sweep(s, seeds=[]), "seeds must hold at least one value and none twice"),
+    (lambda s: sl.sweep(s, seeds=[1, 1]), r"none twice, got \[1, 1\]"),
+    (lambda s: sl.sweep(s, n_jobs=0), r"n_jobs \(other than -1\) must be an integer of at least 1"),
+    (lambda s: sl.settled(xr.Dataset(), s), r"data must come from splitlib.sweep, got one without"),
+    (lambda s: sl.summary(xr.Dataset()), r"data must come from splitlib.sweep, got one without"),
+    (lambda s: sl.simulate(s, TRACE, burn_in=0, policy=np.array(["adaptive"])), "policy must be"),
+    (lambda s: sl.simulate(s, TRACE, burn_in=0, policy="zzz"), "did you mean"),
     (lambda s: sl.sweep(s, n_slots=2e5), "n_slots must be an integer of at least 1, got 200000.0"),
     (lambda s: sl.sweep(s, n_slots=100), "burn_in must be less than the 100 slots, got 10000"),
     (lambda s: sl.sweep(s, policy="local"), "policy must be one of.*did you mean 'full_local'"),
@@ -389,12 +396,20 @@ def test_bad_input_is_refused(scenario, call, message):
     (lambda s: sl.simulate(s, [1e-10]), "trace must be a Trace"),
     (lambda s: sl.simulate(s, TRACE, V="3", burn_in=0), "V must be a real number.*got '3'"),
     (lambda s: sl.simulate(s, TRACE, V=True, burn_in=0), "V must be a real number.*got True"),
+    (lambda s: sl.simulate(s, TRACE, burn_in=0, history="no"), "history must be True or False"),
+    (lambda s: sl.simulate(s, np.ones((300, 3))), r"trace must be a Trace, got [^\n]{1,120}$"),
     (lambda s: sl.sweep("paper"), "scenario must be a Scenario"),
     (lambda s: sl.settled("data", s), "data must be a Dataset"),
 ])  # fmt: skip
 def test_wrong_types_are_refused(scenario, call, message):
     with pytest.raises(TypeError, match=message):
         call(scenario)
+
+
+@pytest.mark.parametrize("seeds", [(3, 5), np.array([3, 5])])
+def test_seeds_may_be_any_sequence(scenario, seeds):
+    data = sl.sweep(scenario, seeds=seeds, n_slots=50, burn_in=0)
+    assert data.seed.values.tolist() == [3, 5]
 
 
 def test_places_in_the_totals_are_distinct():

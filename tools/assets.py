@@ -1,31 +1,44 @@
-"""Fetch what the book's pages need from npm, by a lock file, once for each lock."""
+"""Gather what the book's pages load: from npm, by a lock file, and from installed packages."""
 
 from __future__ import annotations
 
-import os
+import hashlib
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distribution
 from pathlib import Path
 
 from tools import fingerprint
 
-#: Files that the pages load, and where npm puts them.
-FILES = {"mathjax.js": "mathjax/es5/tex-svg.js"}
+FOLDER = fingerprint.ROOT / ".assets"
+
+_MANAGER = "@jupyter-widgets/html-manager/dist"
+
+#: Where npm puts what the pages load, and the folder of the assets that it goes to. The manager of
+#: the widgets looks for its fonts under the path that they have in npm.
+FILES = {
+    "mathjax/es5/tex-svg.js": "",
+    "requirejs/require.js": "",
+    f"{_MANAGER}/embed-amd.js": _MANAGER,
+    f"{_MANAGER}/*.woff2": _MANAGER,
+}
 
 
-def fetch(root: Path) -> None:
-    """Put the assets into ``.assets``, unless those of today's lock are there.
+def fetch() -> None:
+    """Put the assets into `FOLDER`, unless today's are there.
 
     Raises
     ------
     subprocess.CalledProcessError
         If npm fails.
     """
-    folder = root / ".assets"
-    stamp = folder / "lock.sha256"
-    lock = fingerprint.of_value(fingerprint.of_files([root / "package-lock.json"], root))
-    if stamp.exists() and stamp.read_text() == lock:
+    root, folder = fingerprint.ROOT, FOLDER
+    stamp = folder / "causes.sha256"
+    own = root / "tools" / "widgets.js"
+    causes = [root / "package-lock.json", own, Path(__file__), _anywidget()]
+    today = fingerprint.of_value([hashlib.sha256(path.read_bytes()).hexdigest() for path in causes])
+    if stamp.exists() and stamp.read_text() == today:
         return
     print("Fetching the pages' assets from npm")
     shutil.rmtree(folder, ignore_errors=True)
@@ -34,10 +47,20 @@ def fetch(root: Path) -> None:
         shutil.copy(root / name, folder)
     subprocess.run([*_npm(), "ci", "--silent", "--ignore-scripts"], cwd=folder, check=True)
     static = folder / "static" / "assets"
-    static.mkdir(parents=True)
-    for name, source in FILES.items():
-        shutil.copy(folder / "node_modules" / source, static / name)
-    stamp.write_text(lock)
+    for pattern, target in FILES.items():
+        (static / target).mkdir(parents=True, exist_ok=True)
+        for file in (folder / "node_modules").glob(pattern):
+            shutil.copy(file, static / target)
+    shutil.copy(_anywidget(), static / "anywidget.js")
+    shutil.copy(own, static)
+    stamp.write_text(today)
+
+
+def _anywidget() -> Path:
+    """Return the script for pages that the installed anywidget brings."""
+    inside = "share/jupyter/nbextensions/anywidget/index.js"
+    files = [file for file in distribution("anywidget").files or () if str(file).endswith(inside)]
+    return Path(str(files[0].locate()))
 
 
 def _npm() -> list[str]:
@@ -52,5 +75,4 @@ def _npm() -> list[str]:
 
 
 if __name__ == "__main__":
-    os.chdir(fingerprint.ROOT)
-    fetch(fingerprint.ROOT)
+    fetch()

@@ -30,7 +30,7 @@ def inputs_hash(root: Path) -> str:
     files = [root / name for name in ("_config.yml", "_toc.yml", "package-lock.json")]
     files += (root / "_static").iterdir()
     files += [path for path in (root / "book").rglob("*") if ".staging" not in path.parts]
-    files += [*(root / "tools").glob("*.py"), *fingerprint.package_sources(root)]
+    files += [*(root / "tools").iterdir(), *fingerprint.package_sources(root)]
     return fingerprint.of_value([fingerprint.of_files(files, root), sys.version])
 
 
@@ -50,7 +50,7 @@ def build(root: Path) -> bool:
     if stamp.exists() and stamp.read_text() == inputs:
         print("The book is up to date.")
         return True
-    assets.fetch(root)
+    assets.fetch()
     shutil.rmtree(staging, ignore_errors=True)
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command += ["build", str(root)]

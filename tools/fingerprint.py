@@ -27,4 +27,5 @@ def of_value(value: Any) -> str:
 
 def package_sources(root: Path) -> list[Path]:
     """Return what every result depends on: splitlib and the lock."""
-    return [*(root / "splitlib").rglob("*.py"), root / "requirements.lock"]
+    package = [path for path in (root / "splitlib").rglob("*") if path.parent.name != "__pycache__"]
+    return [*package, root / "requirements.lock"]

@@ -31,6 +31,7 @@ from tools import fingerprint
 
 CHECKED = "nbval-check-output"
 CELL_SECONDS = 600
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
 Notebook = Any  # nbformat.NotebookNode is untyped
 
@@ -140,6 +141,11 @@ def _install(name: str, staging: Path, executed: Path, inputs: str) -> None:
 
 def _deterministic(notebook: Notebook) -> Notebook:
     """Remove times, paths and random ids, so that two equal runs give equal files."""
+    widgets = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    text = nbformat.writes(notebook)
+    for index, model_id in enumerate(widgets):
+        text = text.replace(model_id, f"{index:032x}")
+    notebook = nbformat.reads(text, as_version=4)
     notebook.metadata.pop("papermill", None)
     for index, cell in enumerate(notebook.cells):
         cell.metadata.pop("papermill", None)

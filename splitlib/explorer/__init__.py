@@ -1,0 +1,304 @@
+"""The slider panel: move V and β and watch the controller change its mind.
+
+The panel runs the whole simulation in the browser, from the same source as `splitlib.simulate`
+(see `splitlib.explorer.transpile`) and on the trace of `splitlib.page_trace`. It therefore works
+in a page without a kernel; where there is one, Python and the sliders follow each other. Needs
+what ``pip install splitlib[explorer]`` brings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anywidget
+import ipywidgets
+import traitlets
+from scipy.constants import c as SPEED_OF_LIGHT
+
+from splitlib import stream
+from splitlib._check import check_burn_in, check_instance, check_integer, check_real
+from splitlib.explorer.transpile import to_javascript
+from splitlib.policies import POLICIES
+from splitlib.scenario import Scenario
+from splitlib.simulate import SETTLED_TOLERANCE, Result, simulate
+from splitlib.trace import Trace, page_trace
+
+_FOLDER = Path(__file__).parent
+
+#: Weights V of the trade-off curve, in s²/J.
+CURVE_V = [float(f"{digit}e{power}") for power in range(-4, 2) for digit in (1, 3)] + [100.0]
+
+
+class _Slider(NamedTuple):
+    """What a slider moves, and between which values it can, in its own unit."""
+
+    field: str  # of the scenario, or V
+    trait: str  # of the panel
+    per_si: float  # how many of the slider's units one SI unit is
+    label: str
+    spoken: str
+    low: float
+    high: float
+    step: float  # in decades on a log scale
+    log: bool
+    readout: str
+
+    def widget(self) -> ipywidgets.Widget:
+        """Return the standard widget, not yet at any value."""
+        scale = math.log10 if self.log else float
+        make = ipywidgets.FloatLogSlider if self.log else ipywidgets.FloatSlider
+        slider = make(
+            value=self.high,
+            min=scale(self.low),
+            max=scale(self.high),
+            step=self.step,
+            description=self.label,
+            readout_format=self.readout,
+            # The panel follows a slider that is dragged. If the slider told so itself, it would
+            # first move every value to its nearest step, even where nobody touches it.
+            continuous_update=False,
+            style={"description_width": "104px"},
+        )
+        slider.add_class(f"splitlib-{self.trait}")
+        return slider
+
+    def move(self, slider: ipywidgets.Widget, value: float) -> None:
+        """Put the slider to a value, and widen it where it is too short for it."""
+        at = math.log10(value) if self.log else value
+        slider.min = min(slider.min, math.floor(at / self.step) * self.step)
+        slider.max = max(slider.max, math.ceil(at / self.step) * self.step)
+        slider.value = value
+
+
+_SLIDERS = (
+    _Slider("V", "V", 1, "V (s²/J)", "V, weight of energy", 1e-4, 100, 0.02, True, ".2g"),
+    _Slider(
+        "path_loss_exponent", "path_loss_exponent", 1, "β", "β, path-loss exponent",
+        2, 6, 0.05, False, ".2f",
+    ),
+    _Slider(
+        "alpha_max", "alpha_max", 1, "α_max", "α_max, largest availability of the host",
+        1e-3, 1, 0.02, True, ".2g",
+    ),
+    _Slider(
+        "arrival_rate", "arrival_rate", 1, "λ (images/slot)", "λ, mean number of images per slot",
+        0, 40, 0.5, False, ".1f",
+    ),
+    _Slider(
+        "distance", "distance", 1, "distance (m)", "distance, in metres", 1, 200, 1, False, ".0f"
+    ),
+    _Slider(
+        "d_avg", "d_avg_ms", 1e3, "D_avg (ms)", "limit of the mean delay, in milliseconds",
+        5, 200, 1, False, ".0f",
+    ),
+    _Slider(
+        "d_max", "d_max_ms", 1e3, "D_max (ms)", "delay of an outage, in milliseconds",
+        5, 500, 5, False, ".0f",
+    ),
+    _Slider(
+        "epsilon", "epsilon", 1, "ε", "ε, limit of the outage probability",
+        0, 0.2, 0.001, False, ".3f",
+    ),
+    _Slider(
+        "p_max", "p_max_mw", 1e3, "p_max (mW)", "largest transmit power, in milliwatts",
+        10, 1000, 0.02, True, ".3g",
+    ),
+)  # fmt: skip
+
+
+class _Panel(anywidget.AnyWidget):
+    """The part that simulates and draws. All that it needs are its traits."""
+
+    _esm = (
+        f"const WORKER = {json.dumps(to_javascript() + (_FOLDER / 'worker.js').read_text())};\n"
+        + (_FOLDER / "view.js").read_text()
+    )
+    _css = (_FOLDER / "style.css").read_text()
+
+    # Where the sliders stand, each in its own unit.
+    V = traitlets.Float().tag(sync=True)
+    path_loss_exponent = traitlets.Float().tag(sync=True)
+    alpha_max = traitlets.Float().tag(sync=True)
+    arrival_rate = traitlets.Float().tag(sync=True)
+    distance = traitlets.Float().tag(sync=True)
+    d_avg_ms = traitlets.Float().tag(sync=True)
+    d_max_ms = traitlets.Float().tag(sync=True)
+    epsilon = traitlets.Float().tag(sync=True)
+    p_max_mw = traitlets.Float().tag(sync=True)
+    initial = traitlets.Dict().tag(sync=True)  # where "reset" puts them
+    more = traitlets.Bool(False).tag(sync=True)  # whether those below the first two show
+
+    # What no slider moves.
+    sliders = traitlets.Dict().tag(sync=True)
+    split_names: Any = traitlets.List().tag(sync=True)
+    costs = traitlets.Dict().tag(sync=True)
+    constants = traitlets.Dict().tag(sync=True)
+    policies = traitlets.Dict().tag(sync=True)
+    curve_V: Any = traitlets.List().tag(sync=True)
+    tolerance = traitlets.Float().tag(sync=True)
+    n_slots = traitlets.Int().tag(sync=True)
+    burn_in = traitlets.Int().tag(sync=True)
+    seed = traitlets.Int().tag(sync=True)
+    state: Any = traitlets.List().tag(sync=True)
+
+
+class Explorer(ipywidgets.VBox):
+    """A panel with sliders that runs the simulation at each move; a standard widget.
+
+    Parameters
+    ----------
+    scenario : Scenario, optional
+        Where the sliders start, and what they do not move; by default the paper's. Its arrival
+        rate may be at most `splitlib.stream.MAX_ARRIVAL_RATE`.
+    V : float
+        Where the slider of V starts, in s²/J, positive.
+    n_slots, burn_in : int
+        As for `splitlib.simulate`.
+    seed : int
+        As for `splitlib.page_trace`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> explorer = Explorer(Scenario(alpha_max=0.1), n_slots=50_000)
+    >>> explorer.V = 1.0
+    >>> result = explorer.result()
+    >>> result.mean_delay < explorer.scenario.d_avg
+    True
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario | None = None,
+        V: float = 3.0,
+        *,
+        n_slots: int = 200_000,
+        burn_in: int = 10_000,
+        seed: int = 1,
+    ) -> None:
+        scenario = Scenario() if scenario is None else scenario
+        _check_scenario(scenario)
+        check_real("V", V)
+        n_slots = check_integer("n_slots", n_slots)
+        check_burn_in(burn_in, n_slots)
+        seed = check_integer("seed", seed, minimum=0)
+        self._panel = _Panel(
+            sliders={
+                slider.trait: {
+                    "field": slider.field,
+                    "per_si": slider.per_si,
+                    "label": slider.spoken,
+                    "log": slider.log,
+                }
+                for slider in _SLIDERS
+            },
+            curve_V=CURVE_V,
+            tolerance=SETTLED_TOLERANCE,
+            n_slots=n_slots,
+            burn_in=burn_in,
+            seed=seed,
+            state=stream.initial_state(seed),
+        )  # fmt: skip
+        self._sliders = {slider.trait: slider.widget() for slider in _SLIDERS}
+        self.V, self.scenario = V, scenario
+        more = ipywidgets.ToggleButton(
+            description="more sliders", layout=ipywidgets.Layout(width="110px")
+        )
+        # Links that live in the page, since they have to work without a kernel.
+        self._links = [
+            ipywidgets.jslink((slider, "value"), (self._panel, trait))
+            for trait, slider in self._sliders.items()
+        ]
+        self._links.append(ipywidgets.jslink((more, "value"), (self._panel, "more")))
+        first, second, *others = self._sliders.values()
+        main, rest = ipywidgets.HBox([first, second, more]), ipywidgets.VBox(others)
+        main.add_class("splitlib-main")
+        rest.add_class("splitlib-more")
+        super().__init__([main, rest, self._panel])
+        self.add_class("splitlib-panel")
+
+    @property
+    def V(self) -> float:
+        """Weight of energy, in s²/J; setting it moves the slider."""
+        return float(self._panel.V)
+
+    @V.setter
+    def V(self, value: float) -> None:
+        check_real("V", value)
+        self._move({"V": float(value)})
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario that the sliders stand for; setting it moves them."""
+        moved = {
+            slider.field: getattr(self._panel, slider.trait) / slider.per_si
+            for slider in _SLIDERS
+            if slider.field != "V"
+        }
+        return dataclasses.replace(self._scenario, **moved)
+
+    @scenario.setter
+    def scenario(self, scenario: Scenario) -> None:
+        _check_scenario(scenario)
+        self._scenario = scenario
+        profile = scenario.profile
+        with self._panel.hold_sync():
+            self._panel.split_names = list(scenario.network.split_names)
+            self._panel.costs = {
+                "local_delay": scenario.device.delay(profile.local_flops).tolist(),
+                "remote_delay": scenario.host.delay(profile.remote_flops).tolist(),
+                "offload_bits": profile.offload_bits.tolist(),
+                "local_energy": profile.local_energy.tolist(),
+            }
+            self._panel.constants = {
+                "wavelength": SPEED_OF_LIGHT / scenario.carrier_frequency,
+                "bandwidth": scenario.bandwidth,
+                "noise_power": scenario.noise_psd * scenario.bandwidth,
+                "p_min": scenario.p_min,
+            }
+            rules = {name: policy(scenario) for name, policy in POLICIES.items()}
+            self._panel.policies = {
+                name: {"splits": [rule.splits.start, rule.splits.stop], "at_p_max": rule.at_p_max}
+                for name, rule in rules.items()
+            }
+            low = math.ceil(math.log10(scenario.p_min * 1e3) * 50) / 50
+            slider = self._sliders["p_max_mw"]
+            slider.min = min(low, slider.max)
+            self._move(
+                {
+                    # Twelve digits, so that 0.07 s are 70 ms.
+                    slider.trait: float(f"{getattr(scenario, slider.field) * slider.per_si:.12g}")
+                    for slider in _SLIDERS
+                    if slider.field != "V"
+                }
+            )
+
+    def _move(self, values: dict[str, float]) -> None:
+        """Put sliders and panel to ``values``, and let "reset" come back to them."""
+        for slider in _SLIDERS:
+            if slider.trait in values:
+                slider.move(self._sliders[slider.trait], values[slider.trait])
+                setattr(self._panel, slider.trait, values[slider.trait])
+        self._panel.initial = {**self._panel.initial, **values}
+
+    @property
+    def trace(self) -> Trace:
+        """The trace that is shown, burn-in included."""
+        return page_trace(self.scenario, self._panel.n_slots, self._panel.seed)
+
+    def result(self) -> Result:
+        """Return what `splitlib.simulate` finds for exactly what is shown."""
+        return simulate(self.scenario, self.trace, V=self.V, burn_in=self._panel.burn_in)
+
+
+def _check_scenario(scenario: Scenario) -> None:
+    check_instance("scenario", scenario, Scenario)
+    check_real("arrival_rate", scenario.arrival_rate, f"[0, {stream.MAX_ARRIVAL_RATE}]")

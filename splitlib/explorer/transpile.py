@@ -1,0 +1,87 @@
+"""Turn plain scalar Python functions into JavaScript, so that no loop is written twice.
+
+PScript does the work; what is added is what it cannot know: which functions, the numbers that
+they find in their modules, and where JavaScript keeps `math`.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import pscript
+
+from splitlib import channel, kernel, stream
+
+#: What the page runs; a function stands after those that it calls.
+FUNCTIONS: tuple[Callable[..., Any], ...] = (
+    channel.close_in_gain,
+    stream.next_uniform,
+    stream.poisson_quantile,
+    stream.fill_uniforms,
+    stream.fill_trace,
+    kernel.log1p,
+    kernel.stationarity,
+    kernel.stationary_rate,
+    kernel.rate_limits,
+    kernel.run_slots,
+    kernel.have_settled,
+)
+
+
+def to_javascript(functions: tuple[Callable[..., Any], ...] = FUNCTIONS) -> str:
+    """Return a script that defines ``functions`` and all that they need.
+
+    Parameters
+    ----------
+    functions : tuple of functions
+        Plain scalar Python: numbers, indexed arrays, loops over `range`, `min`, `max`, `float`,
+        and what `math` and JavaScript's ``Math`` have in common.
+
+    Returns
+    -------
+    str
+        JavaScript.
+
+    Raises
+    ------
+    pscript.JSError
+        If PScript cannot take a function.
+
+    Examples
+    --------
+    >>> script = to_javascript((kernel.log1p,))
+    >>> "log1p = function" in script and "log: Math.log" in script
+    True
+    """
+    trees = [_function_tree(function) for function in functions]
+    constants: dict[str, float] = {}
+    of_math: set[str] = set()
+    for function, tree in zip(functions, trees, strict=True):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "math":
+                of_math.add(node.attr)
+            if isinstance(node, ast.Name):
+                value = function.__globals__.get(node.id)
+                if isinstance(value, (int, float)):
+                    constants[node.id] = value
+    lines = [f"{name} = {value!r}" for name, value in sorted(constants.items())]
+    code = "\n".join(lines + [ast.unparse(tree) for tree in trees])
+    names = {name: name.upper() if name in ("e", "pi") else name for name in sorted(of_math)}
+    members = ", ".join(f"{name}: Math.{own}" for name, own in names.items())
+    return f"const math = {{{members}}};\n{pscript.py2js(code)}"
+
+
+def _function_tree(function: Callable[..., Any]) -> ast.FunctionDef:
+    """Return a function's syntax tree without decorators and docstring, for plain arithmetic."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    assert isinstance(tree, ast.FunctionDef)
+    tree.decorator_list = []
+    if ast.get_docstring(tree) is not None:
+        del tree.body[0]
+    # Else each + and == would become a call that asks what its operands are.
+    tree.body = [*ast.parse("PSCRIPT_OVERLOAD = False").body, *tree.body]
+    return tree

@@ -1,0 +1,436 @@
+// Draws what the worker computes. WORKER, the worker's script, stands above this text.
+
+const FIXED = ["costs", "constants", "policies", "split_names", "n_slots", "burn_in", "seed"];
+const PRESETS = [
+  ["α_max = 1", { alpha_max: 1 }],
+  ["0.5", { alpha_max: 0.5 }],
+  ["0.1", { alpha_max: 0.1 }],
+  ["β = 3", { path_loss_exponent: 3 }],
+  ["4", { path_loss_exponent: 4 }],
+  ["4.7", { path_loss_exponent: 4.7 }],
+];
+const PAUSE = 600; // ms without a change, after which a screen reader is told
+
+function render({ model, el }) {
+  const root = document.createElement("div");
+  root.className = "splitlib-explorer";
+  root.innerHTML = `
+    <div class="presets" role="group" aria-label="Settings of the paper"></div>
+    <div class="numbers"></div>
+    <div class="charts"></div>
+    <p class="said"></p>
+    <p class="aloud" role="status" aria-live="polite"></p>`;
+  el.append(root);
+  const settings = Object.keys(model.get("sliders"));
+  const part = (name) => root.querySelector(`.${name}`);
+  const url = URL.createObjectURL(new Blob([WORKER], { type: "text/javascript" }));
+  const worker = new Worker(url);
+  let shown = {};
+  let aloud;
+
+  const ask = () => worker.postMessage(jobOf(model));
+  const paint = () => {
+    if (!shown.point) return;
+    const state = { ...shown, names: model.get("split_names"), fresh: isFresh(shown) };
+    part("numbers").innerHTML = numbers(state);
+    document.documentElement.classList.add("explorer-runs"); // a still picture may go
+    part("charts").innerHTML = charts(state, part("charts").clientWidth);
+    part("said").textContent = said(state);
+    publish(root, state);
+    clearTimeout(aloud);
+    aloud = setTimeout(() => (part("aloud").textContent = spoken(state)), PAUSE);
+  };
+  worker.onmessage = ({ data }) => {
+    if (data.kind === "error") part("said").textContent = `The simulation failed: ${data.text}`;
+    else {
+      shown = { ...shown, ...(data.kind === "point" ? data : { curve: data }) };
+      paint();
+    }
+  };
+  worker.onerror = ({ message }) => (part("said").textContent = `No simulation: ${message}`);
+
+  for (const [text, values] of [...PRESETS, ["reset", null]]) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = text;
+    const chosen = () => values ?? model.get("initial");
+    const mark = () => {
+      const pressed = Object.entries(chosen()).every(([name, value]) => model.get(name) === value);
+      button.setAttribute("aria-pressed", values !== null && pressed);
+    };
+    const [name] = Object.keys(values ?? {});
+    if (name) {
+      const label = PRESETS.find(([, first]) => name in first)[0].split(" ")[0];
+      button.setAttribute("aria-label", `${label} = ${values[name]}`);
+      model.on(`change:${name}`, mark);
+    }
+    button.onclick = () => {
+      for (const [name, value] of Object.entries(chosen())) model.set(name, value);
+      model.save_changes();
+    };
+    mark();
+    part("presets").append(button);
+  }
+
+  const changed = () => {
+    ask();
+    attachSliders(root, model);
+  };
+  for (const name of [...settings, ...FIXED]) model.on(`change:${name}`, changed);
+  const unfold = () => root.closest(".splitlib-panel")?.classList.toggle("more-open", model.get("more"));
+  model.on("change:more", unfold);
+  const size = new ResizeObserver(paint);
+  size.observe(part("charts"));
+  const labelling = setInterval(() => {
+    unfold();
+    if (attachSliders(root, model)) clearInterval(labelling);
+  }, 100);
+  ask();
+  return () => {
+    worker.terminate();
+    URL.revokeObjectURL(url);
+    size.disconnect();
+    clearInterval(labelling);
+    clearTimeout(aloud);
+    for (const name of [...settings, ...FIXED, "more"]) model.off(`change:${name}`);
+  };
+}
+
+export default { render };
+
+// What the worker is to compute, in SI units.
+function jobOf(model) {
+  const setting = { ...model.get("constants") };
+  for (const [name, { field, per_si }] of Object.entries(model.get("sliders"))) {
+    setting[field] = model.get(name) / per_si;
+  }
+  const names = ["costs", "curve_V", "tolerance", "state", "seed", "n_slots", "burn_in"];
+  const fixed = Object.fromEntries(names.map((name) => [name, model.get(name)]));
+  return { setting, ...fixed, ...model.get("policies") };
+}
+
+// Tell whether the curve belongs to the setting of the point; its own V does not matter to it.
+function isFresh({ job, curve }) {
+  const key = ({ setting: { V, ...rest }, costs, seed }) => JSON.stringify([rest, costs, seed]);
+  return Boolean(curve) && key(curve.job) === key(job);
+}
+
+// Give each slider its name and value for screen readers, and follow it while it is dragged; tell
+// whether all were there.
+function attachSliders(root, model) {
+  const panel = root.closest(".splitlib-panel");
+  let complete = Boolean(panel);
+  for (const [name, { label, log }] of Object.entries(model.get("sliders"))) {
+    const slider = panel?.querySelector(`.splitlib-${name}`);
+    const handle = slider?.querySelector(".noUi-handle");
+    const readout = slider?.querySelector(".widget-readout");
+    if (!handle || !readout) {
+      complete = false;
+      continue;
+    }
+    handle.setAttribute("aria-label", label);
+    handle.setAttribute("aria-valuetext", Number(model.get(name).toPrecision(4)));
+    readout.setAttribute("aria-label", `${label}, as a number`);
+    readout.setAttribute("role", "textbox");
+    const { noUiSlider } = slider.querySelector(".noUi-target");
+    noUiSlider.off("slide.splitlib");
+    noUiSlider.on("slide.splitlib", ([value]) => {
+      model.set(name, log ? 10 ** value : value);
+      model.save_changes();
+    });
+  }
+  return complete;
+}
+
+// ---- what is said ----
+
+const digits = (value, places) => value.toLocaleString("en", {
+  minimumFractionDigits: places, maximumFractionDigits: places,
+});
+const short = (value) => (value === 0 ? "0" : String(Number(value.toPrecision(3))));
+const whole = (value) => value.toLocaleString("en");
+const percent = (share) => `${digits(100 * share, 2)} %`;
+
+// A delay with the unit that suits it.
+function duration(seconds) {
+  if (seconds >= 1) return `${short(seconds)} s`;
+  return `${short(1e3 * seconds)} ms`;
+}
+
+// How a mean keeps its limit. While a queue has settled, the mean may exceed its limit by what the
+// queue still grew by.
+function verdict(value, limit, settled, text) {
+  if (value <= limit) return { kind: "kept", text: `✓ at most ${text}` };
+  if (settled) return { kind: "kept", text: `≈ at the limit of ${text}` };
+  return { kind: "broken", text: `✗ above ${text}` };
+}
+
+function verdicts({ point, job }) {
+  const { d_avg, epsilon } = job.setting;
+  return {
+    delay: verdict(point.mean_delay, d_avg, point.settled, `D_avg = ${duration(d_avg)}`),
+    outage: verdict(point.outage, epsilon, point.settled, `ε = ${short(100 * epsilon)} %`),
+  };
+}
+
+const hasImages = ({ point }) => !Number.isNaN(point.energy_saving);
+
+function numbers(state) {
+  const { point } = state;
+  const { delay, outage } = verdicts(state);
+  const settled = point.settled
+    ? { kind: "kept", text: "✓ this V has settled" }
+    : { kind: "broken", text: "✗ still growing: this V has not settled" };
+  const saving = hasImages(state) ? percent(point.energy_saving) : "none: no images";
+  const rows = [
+    ["energy saving", saving, { text: `${short(1e3 * point.mean_energy)} mJ per slot` }],
+    ["mean delay", duration4(point.mean_delay), delay],
+    ["outage", percent(point.outage), outage],
+    ["splitting point", digits(point.mean_split, 2), { text: `± ${digits(point.std_split, 2)}` }],
+    ["virtual queues", `Z ${short(point.samples.Z.at(-1))} s, H ${short(point.samples.H.at(-1))}`,
+      settled],
+  ];
+  return rows.map(([name, value, { kind = "", text }]) => `
+    <p class="${kind}">${name} <b>${value}</b> <span>${text}</span></p>`).join("");
+}
+
+function duration4(seconds) {
+  return seconds >= 1 ? `${digits(seconds, 2)} s` : `${digits(1e3 * seconds, 2)} ms`;
+}
+
+function said({ job, milliseconds, curve, fresh }) {
+  const run = `${whole(job.n_slots)} slots (the first ${whole(job.burn_in)} left out) of seed `
+    + `${job.seed} in ${digits(milliseconds, 0)} ms`;
+  const line = fresh
+    ? `the curve, ${curve.points.length} such runs, in ${digits(curve.milliseconds, 0)} ms`
+    : "the curve follows";
+  return `Ran in this page: ${run}; ${line}.`;
+}
+
+function spoken(state) {
+  const { point, job } = state;
+  const { delay, outage } = verdicts(state);
+  const saving = hasImages(state) ? percent(point.energy_saving) : "undefined without images";
+  return `V ${short(job.setting.V)}, β ${short(job.setting.path_loss_exponent)}: energy saving `
+    + `${saving}; mean delay ${duration4(point.mean_delay)}, ${delay.text}; outage `
+    + `${percent(point.outage)}, ${outage.text}.`;
+}
+
+// Numbers at full precision, for whoever checks them.
+function publish(root, { point, job, fresh }) {
+  const { samples, split_histogram, queue_growth, ...scalars } = point;
+  for (const [name, value] of Object.entries(scalars)) root.dataset[camel(name)] = value;
+  root.dataset.setting = JSON.stringify(job.setting);
+  root.dataset.splitHistogram = JSON.stringify(split_histogram);
+  root.dataset.queues = JSON.stringify([samples.Z.at(-1), samples.H.at(-1)]);
+  root.dataset.curve = fresh ? "done" : "pending";
+}
+
+const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+
+// ---- what is drawn ----
+
+const FONT = 11;
+const MARGIN = { left: 44, right: 12, top: 22, bottom: 32 };
+
+function charts(state, width) {
+  const columns = width >= 560 ? 2 : 1;
+  const size = { width: Math.floor((width - 16 * (columns - 1)) / columns), height: width >= 1000 ? 300 : 208 };
+  if (!hasImages(state)) {
+    return `<p class="nothing">No images arrive (λ = 0): no energy is spent, so there is nothing to
+      save and nothing to draw. Move λ up to see the controller at work.</p>`;
+  }
+  return [delayChart, outageChart, splitChart, queueChart].map((draw) => draw(state, size)).join("");
+}
+
+function scale(low, high, from, to, log) {
+  const at = log ? Math.log10 : (value) => value;
+  const [first, span] = [at(low), at(high) - at(low)];
+  return (value) => from + ((at(value) - first) / span) * (to - from);
+}
+
+// Round numbers between two limits: decades on a log axis, multiples of 1, 2 or 5 elsewhere.
+function ticks(low, high, log, count = 5) {
+  if (log) {
+    const decades = [];
+    for (let power = Math.ceil(Math.log10(low) - 1e-9); 10 ** power <= high * 1.000001; power++) {
+      decades.push(Number(`1e${power}`));
+    }
+    if (decades.length > 1) {
+      const every = Math.ceil(decades.length / (count + 1));
+      return decades.filter((_, i) => i % every === 0);
+    }
+    const fine = [1, 2, 5].flatMap((digit) => [-1, 0].map((shift) => digit * 10 ** (Math.floor(Math.log10(high)) + shift)));
+    return fine.filter((value) => value >= low && value <= high).sort((a, b) => a - b);
+  }
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((digit) => digit * power >= rough);
+  const values = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) values.push(i * step);
+  return values;
+}
+
+// A frame with title, axes and grid; `draw` puts the rest into it, given the two scales.
+function chart({ width, height }, { title, xLabel, x, y, about, draw, names, margin = {} }) {
+  const m = { ...MARGIN, ...margin };
+  const box = { left: m.left, right: width - m.right, top: m.top, bottom: height - m.bottom };
+  const sx = scale(...x.range, box.left, box.right, x.log);
+  const sy = scale(...y.range, box.bottom, box.top, y.log);
+  const xTicks = names ? "" : ticks(...x.range, x.log).map((value) => `
+    <path class="grid" d="M${sx(value)},${box.top}V${box.bottom}"/>
+    <text x="${sx(value)}" y="${box.bottom + 14}" text-anchor="middle">${short(value)}</text>`).join("");
+  const yTicks = ticks(...y.range, y.log, 4).map((value) => `
+    <path class="grid" d="M${box.left},${sy(value)}H${box.right}"/>
+    <text x="${box.left - 5}" y="${sy(value) + 4}" text-anchor="end">${short(value)}</text>`).join("");
+  return `<svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"
+    role="img" aria-label="${about}">
+    <text class="title" x="4" y="13">${title}</text>${xTicks}${yTicks}
+    <text x="${box.right}" y="${height - 4}" text-anchor="end">${xLabel}</text>
+    ${draw(sx, sy, box)}
+    <path class="axis" d="M${box.left},${box.top}V${box.bottom}H${box.right}"/></svg>`;
+}
+
+const MARKS = {
+  star: Array.from({ length: 10 }, (_, i) => {
+    const radius = i % 2 ? 3.4 : 8;
+    return [radius * Math.sin((i * Math.PI) / 5), -radius * Math.cos((i * Math.PI) / 5)];
+  }).map((at, i) => `${i ? "L" : "M"}${at}`).join("") + "Z",
+  cross: "M-5,-5L5,5M-5,5L5,-5",
+  here: "M0,-9A9,9 0 1 1 -0.01,-9Z",
+};
+
+function mark(kind, x, y, className, about) {
+  return `<path class="${className}" transform="translate(${x},${y})" d="${MARKS[kind]}"><title>${about}</title></path>`;
+}
+
+// The points of the adaptive method over all V, the two benchmarks and where the sliders stand.
+function tradeoff(state, read, format, floor = 0) {
+  const { point, curve, fresh } = state;
+  const old = curve && hasImages({ point: curve.local }) ? curve : null;
+  return {
+    values: [point, ...(old ? [...old.points, old.local] : [])].map(read).filter((v) => v > floor),
+    draw(sx, sy, box) {
+      const inside = (value) => Math.min(Math.max(sy(Math.max(value, 1e-300)), box.top), box.bottom);
+      const x = (run) => sx(100 * run.energy_saving);
+      const y = (run) => inside(read(run));
+      let drawing = "";
+      if (old) {
+        const points = [...old.points].sort((a, b) => a.V - b.V);
+        const line = points.map((run) => `${x(run)},${y(run)}`).join(" ");
+        drawing += `<g class="curve${fresh ? "" : " stale"}"><polyline points="${line}"/>`;
+        for (const run of points) {
+          drawing += `<circle class="${run.settled ? "" : "open"}" cx="${x(run)}" cy="${y(run)}" r="3.2">`
+            + `<title>V = ${short(run.V)}: ${percent(run.energy_saving)}, ${format(run)}`
+            + `${run.settled ? "" : " (not settled)"}</title></circle>`;
+        }
+        const above = sy(Math.max(read(old.offloading), 1e-300)) < box.top;
+        drawing += mark("star", x(old.offloading), y(old.offloading) + (above ? 8 : 0), "bench",
+          `full offloading: ${percent(old.offloading.energy_saving)}, ${format(old.offloading)}`);
+        drawing += `<text x="${x(old.offloading) - 12}" y="${y(old.offloading) + (above ? 12 : 4)}"`
+          + ` text-anchor="end">full offloading${above ? ` ↑ ${format(old.offloading)}` : ""}</text>`;
+        drawing += mark("cross", x(old.local), y(old.local), "bench",
+          `full local: 0 %, ${format(old.local)}`);
+        drawing += `<text x="${x(old.local) + 10}" y="${y(old.local) - 4}">full local</text></g>`;
+      }
+      return drawing + mark("here", x(point), y(point), "here",
+        `V = ${short(point.V)}: ${percent(point.energy_saving)}, ${format(point)}`);
+    },
+  };
+}
+
+// From where energy savings are drawn: 0, or further down where some setting spends more than
+// full local inference.
+function savings({ point, curve }) {
+  const all = [point, ...(curve?.points ?? [])].map((run) => 100 * run.energy_saving);
+  const least = Math.min(0, ...all.filter(Number.isFinite));
+  return [least < 0 ? 10 * Math.floor(least / 10) : -4, 104];
+}
+
+function limit(sx, sy, box, value, text) {
+  return `<path class="limit" d="M${box.left},${sy(value)}H${box.right}"/>
+    <text class="limit" x="${box.left + 4}" y="${sy(value) - 4}">${text}</text>`;
+}
+
+function delayChart(state, size) {
+  const { d_avg } = state.job.setting;
+  const format = (run) => duration(run.mean_delay);
+  const { values, draw } = tradeoff(state, (run) => 1e3 * run.mean_delay, format);
+  const all = [...values, 1e3 * d_avg];
+  const { point } = state;
+  return chart(size, {
+    title: "mean end-to-end delay (ms)",
+    xLabel: "energy saving (%)",
+    about: `Energy saving ${percent(point.energy_saving)} at a mean delay of ${format(point)}`,
+    x: { range: savings(state) },
+    y: { range: [0, 1.4 * Math.max(...all)] },
+    draw: (sx, sy, box) => limit(sx, sy, box, 1e3 * d_avg, `D_avg = ${duration(d_avg)}`) + draw(sx, sy, box),
+  });
+}
+
+function outageChart(state, size) {
+  const { epsilon } = state.job.setting;
+  const format = (run) => percent(run.outage);
+  const { values, draw } = tradeoff(state, (run) => 100 * run.outage, format);
+  const all = [...values, 100 * epsilon].filter((value) => value > 0);
+  const low = Math.min(1, ...all) / 3;
+  return chart(size, {
+    title: "outage probability (%)",
+    xLabel: "energy saving (%)",
+    about: `Outage probability ${format(state.point)}, limit ${short(100 * epsilon)} percent`,
+    x: { range: savings(state) },
+    y: { range: [low, 130], log: true },
+    draw: (sx, sy, box) => (epsilon > 0
+      ? limit(sx, sy, box, 100 * epsilon, `ε = ${short(100 * epsilon)} %`)
+      : `<text class="limit" x="${box.left + 4}" y="${box.bottom - 4}">ε = 0</text>`)
+      + draw(sx, sy, box),
+  });
+}
+
+function splitChart({ point, names }, size) {
+  const total = point.split_histogram.reduce((sum, slots) => sum + slots, 0);
+  const shares = point.split_histogram.map((slots) => slots / total);
+  const most = shares.indexOf(Math.max(...shares));
+  const longest = Math.max(...names.map((name) => name.length));
+  return chart(size, {
+    title: "how often each splitting point is chosen (% of slots)",
+    xLabel: "",
+    names,
+    margin: { bottom: 14 + 5.2 * longest },
+    about: `Most slots, ${percent(shares[most])}, split at point ${most}, ${names[most]}`,
+    x: { range: [-0.6, names.length - 0.4] },
+    y: { range: [0, 109] },
+    draw: (sx, sy, box) => shares.map((share, k) => {
+      const width = 0.72 * (sx(1) - sx(0));
+      const height = share > 0 ? Math.max(1, box.bottom - sy(100 * share)) : 0;
+      const value = share >= 0.005
+        ? `<text x="${sx(k)}" y="${box.bottom - height - 3}" text-anchor="middle">${short2(100 * share)}</text>` : "";
+      return `<rect x="${sx(k) - width / 2}" y="${box.bottom - height}" width="${width}" height="${height}">
+        <title>${k}, ${names[k]}: ${percent(share)}</title></rect>${value}
+        <text class="small" transform="translate(${sx(k) + 3.5},${box.bottom + 5}) rotate(-90)"
+          text-anchor="end">${names[k]}</text>`;
+    }).join(""),
+  });
+}
+
+const short2 = (value) => String(Number(value.toPrecision(2)));
+
+// Z above, H below, over the same slots.
+function queueChart({ point, job }, size) {
+  const { slot, Z, H } = point.samples;
+  const half = (size.height - 8) / 2;
+  const one = (values, title, name, last) => chart({ ...size, height: last ? half + 8 : half }, {
+    title,
+    xLabel: last ? "slots (thousands)" : "",
+    about: `${name} ends at ${short(values.at(-1))}`,
+    margin: { bottom: last ? 30 : 16, top: 20 },
+    x: { range: [0, job.n_slots / 1e3] },
+    y: { range: [0, 1.1 * Math.max(...values, 1e-12)] },
+    draw: (sx, sy, box) => `
+      <rect class="burn-in" x="${box.left}" y="${box.top}" width="${sx(job.burn_in / 1e3) - box.left}"
+        height="${box.bottom - box.top}"><title>left out of all means</title></rect>
+      <polyline class="queue" points="${values.map((v, i) => `${sx(slot[i] / 1e3)},${sy(v)}`).join(" ")}"/>`,
+  });
+  return `<div>${one(Z, "virtual queue Z of the delay (s)", "Z", false)}${
+    one(H, "virtual queue H of the outages", "H", true)}</div>`;
+}

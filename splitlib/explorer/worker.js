@@ -1,0 +1,165 @@
+// Runs the simulation beside the page, so that no slider ever waits for it. The functions that it
+// calls in snake_case are splitlib's own, turned into JavaScript; they stand above this text.
+//
+// A job holds the setting, the costs of the splitting points and the weights V of the trade-off
+// curve. The point at the job's own V is always finished and sent first. The curve follows in time
+// slices and is given up when a new job arrives; what of it holds for the new job is kept.
+
+const SAMPLES = 400; // of the virtual queues over the slots
+const SLICE = 8; // ms of the curve, after which a new job is looked for
+
+let next = null;
+let working = false;
+let drawn = {}; // what has been drawn or prepared, and from what
+let curve = {}; // the points of the trade-off curve, by V, and what they hold for
+
+onmessage = ({ data }) => {
+  next = data;
+  if (!working) work().catch((error) => postMessage({ kind: "error", text: String(error) }));
+};
+
+async function work() {
+  working = true;
+  try {
+    while (next) {
+      const job = next;
+      next = null;
+      const start = performance.now();
+      prepare(job);
+      const point = finish(simulate(job, job.setting.V, job.adaptive));
+      postMessage({ kind: "point", job, point, milliseconds: performance.now() - start });
+      await drawCurve(job);
+    }
+  } finally {
+    working = false;
+  }
+}
+
+async function drawCurve(job) {
+  const start = performance.now();
+  const { V, ...rest } = job.setting;
+  const key = JSON.stringify([rest, job.costs, job.seed]);
+  if (curve.key !== key) curve = { key, points: new Map(), milliseconds: 0 };
+  if (!curve.offloading) {
+    curve.offloading = finish(simulate(job, V, job.full_offloading));
+    curve.local = finish(simulate(job, V, job.full_local));
+  }
+  for (const weight of job.curve_V) {
+    if (curve.points.has(weight)) continue;
+    const run = simulate(job, weight, job.adaptive);
+    let step = run.next();
+    for (let since = performance.now(); !step.done; step = run.next()) {
+      if (performance.now() - since < SLICE) continue;
+      await breathe();
+      if (next) return;
+      since = performance.now();
+    }
+    curve.points.set(weight, step.value);
+  }
+  curve.milliseconds += performance.now() - start;
+  const points = job.curve_V.map((weight) => curve.points.get(weight));
+  const { offloading, local, milliseconds } = curve;
+  postMessage({ kind: "curve", job, points, offloading, local, milliseconds });
+}
+
+// Let messages in. A timer would wait for 4 ms.
+function breathe() {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((resolve) => {
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
+
+// Draw the trace and the limits of the rate, each only when what it follows from has changed.
+function prepare({ setting, n_slots, state }) {
+  const once = (name, causes, make) => {
+    const key = JSON.stringify(causes);
+    if (drawn[name]?.key !== key) drawn[name] = { key, value: make() };
+    return drawn[name].value;
+  };
+  const uniforms = once("uniforms", [state, n_slots], () => {
+    const numbers = new Float64Array(3 * n_slots);
+    fill_uniforms(Float64Array.from(state), n_slots, numbers);
+    return numbers;
+  });
+  const mean_gain = close_in_gain(
+    setting.distance, setting.wavelength, setting.path_loss_exponent);
+  const means = [mean_gain, setting.alpha_max, setting.arrival_rate];
+  const trace = once("trace", [means, state, n_slots], () => {
+    const arrays = [0, 1, 2].map(() => new Float64Array(n_slots));
+    fill_trace(uniforms, n_slots, ...means, ...arrays);
+    return arrays;
+  });
+  const limits = [setting.noise_power, setting.p_max];
+  once("limits", [means, limits, state, n_slots], () => {
+    const arrays = [0, 1].map(() => new Float64Array(n_slots));
+    rate_limits(trace[0], n_slots, ...limits, ...arrays);
+    return arrays;
+  });
+}
+
+// Run all slots, a few at a time; what is returned at the end has the names of splitlib's Result.
+function* simulate({ setting, costs, n_slots, burn_in, tolerance }, V, policy) {
+  const { splits, at_p_max } = policy;
+  const n_splits = costs.offload_bits.length;
+  const [local_delay, remote_delay, offload_bits, local_energy] = [
+    costs.local_delay, costs.remote_delay, costs.offload_bits, costs.local_energy,
+  ].map((array) => Float64Array.from(array.slice(...splits)));
+  const objective = new Float64Array(local_delay.length);
+  const histogram = new Float64Array(n_splits);
+  const totals = new Float64Array(6);
+  const queues = new Float64Array(2);
+  const none = new Float64Array(0);
+  const arrays = [...drawn.trace.value, ...drawn.limits.value];
+  const samples = { slot: [0], Z: [0], H: [0] };
+  const step = Math.ceil(n_slots / SAMPLES);
+  let initial;
+  for (const [first, last] of [[0, burn_in], [burn_in, n_slots]]) {
+    totals.fill(0);
+    histogram.fill(0);
+    initial = Array.from(queues);
+    for (let start = first; start < last; start += step) {
+      const stop = Math.min(start + step, last);
+      run_slots(
+        ...arrays.map((array) => array.subarray(start, stop)), stop - start,
+        local_delay, remote_delay, offload_bits, local_energy, local_delay.length,
+        at_p_max, V, setting.bandwidth, setting.noise_power, setting.p_min, setting.p_max,
+        setting.d_avg, setting.d_max, setting.epsilon, queues, totals,
+        histogram.subarray(...splits), objective, false, none, none, none, none, none, none);
+      samples.slot.push(stop);
+      samples.Z.push(queues[0]);
+      samples.H.push(queues[1]);
+      yield;
+    }
+  }
+  const n_measured = n_slots - burn_in;
+  const growth = [0, 1].map((i) => (queues[i] - initial[i]) / n_measured);
+  const { d_avg, d_max, epsilon } = setting;
+  const full_local_energy = totals[ARRIVALS] * costs.local_energy[n_splits - 1];
+  const mean_split = histogram.reduce((sum, slots, k) => sum + k * slots, 0) / n_measured;
+  const spread = histogram.reduce((sum, slots, k) => sum + slots * (k - mean_split) ** 2, 0);
+  return {
+    V,
+    mean_delay: totals[DELAY] / n_measured,
+    outage: totals[OUTAGES] / n_measured,
+    mean_energy: totals[ENERGY] / n_measured,
+    energy_saving: totals[ARRIVALS] ? 1 - totals[ENERGY] / full_local_energy : NaN,
+    split_histogram: Array.from(histogram),
+    mean_split,
+    std_split: Math.sqrt(spread / n_measured),
+    queue_growth: growth,
+    settled: Boolean(have_settled(...growth, n_measured, d_avg, d_max, epsilon, tolerance)),
+    samples,
+  };
+}
+
+// Run a simulation to its end.
+function finish(run) {
+  let step = run.next();
+  while (!step.done) step = run.next();
+  return step.value;
+}
