@@ -24,7 +24,7 @@ check: .venv/test.stamp  ## lint, formatting, types, stripped notebooks
 	$(BIN)/mypy
 	$(PY) -m tools.notebooks check
 
-serve: book  ## show the book at http://localhost:$(PORT)
+serve: book  ## show the book at http://localhost:8000 (another port: PORT=8080)
 	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
 lab: .venv/book.stamp  ## open the notebooks in JupyterLab

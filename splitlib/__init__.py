@@ -32,6 +32,7 @@ from splitlib.network import (
 from splitlib.policies import POLICIES
 from splitlib.scenario import Profile, Scenario
 from splitlib.simulate import (
+    SETTLED_TOLERANCE,
     History,
     Result,
     confidence_interval,
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 __all__ = [
     "JETSON_TX2",
     "POLICIES",
+    "SETTLED_TOLERANCE",
     "XAVIER_NX",
     "Board",
     "Conv2d",

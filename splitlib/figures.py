@@ -348,9 +348,13 @@ def plot_split_availability(
         ax.set_xscale("log")
         ax.set_title(rf"$\beta$ = {exponent:g}")
         ax.set_xlabel(r"availability $\alpha_{\max}$")
-        ax.set_ylim(-1, data.split.size)
         ax.set_yticks(data.split.values[::2])
         ax.legend(fontsize=8, loc="lower left" if mean["mean"].min() > 9 else "upper right")
+    reach = data.std_split.mean("seed")
+    low = float((data.mean_split.mean("seed") - reach).min())
+    high = float((data.mean_split.mean("seed") + reach).max())
+    last = data.split.size - 1
+    axes[0].set_ylim(min(-1, low - 0.5), max(last + 1, high + 0.5))
     axes[0].set_ylabel("splitting point k")
     return axes
 
@@ -449,9 +453,9 @@ def plot_operating_point(
             hollow = {"mfc": "none", "mew": 2.5, "mec": _COLORS[3]} if result is here else {}
             ax.plot(*at, marker, color="black", markersize=11, **hollow)
             ax.annotate(name, at, (-8, -4), textcoords="offset points", ha="right")
-        ax.set(xlabel="energy saving (%)", yscale="log", xlim=(-4, 104))
-    delay.set_ylabel("mean end-to-end delay (ms)")
-    outage.set_ylabel("outage probability (%)")
+        ax.set(xlabel="energy saving (%)", xlim=(-4, 104))
+    delay.set(ylabel="mean end-to-end delay (ms)", ylim=(0, None))
+    outage.set(ylabel="outage probability (%)", yscale="log")
     names = scenario.network.split_names
     share = 100 * here.split_histogram / here.measured_slots
     splits.bar(np.arange(len(names)), share, color=_COLORS[0])

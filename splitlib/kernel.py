@@ -41,8 +41,8 @@ import math
 from numba.extending import register_jitable
 
 #: Places in the array of totals that `run_slots` adds to.
-DELAY, ENERGY, OUTAGES, ARRIVALS, Z_SUM, H_SUM = range(6)
-N_TOTALS = 6
+DELAY, ENERGY, OUTAGES, ARRIVALS, Z_SUM, H_SUM, LONGEST_DELAY = range(7)
+N_TOTALS = 7
 
 #: Seconds for one bit where the rate is 0: longer than anything, yet finite, so that sending no
 #: bits still takes no time and no product with it becomes NaN.
@@ -249,6 +249,7 @@ def run_slots(
         totals[ARRIVALS] += n
         totals[Z_SUM] += Z
         totals[H_SUM] += H
+        totals[LONGEST_DELAY] = max(totals[LONGEST_DELAY], delay)
 
         # Virtual queues (13) and (14).
         outage = 1.0 if delay > d_max else 0.0

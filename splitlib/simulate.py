@@ -94,6 +94,8 @@ class Result:
         Length of the trace, and how many of its first slots are left out.
     total_delay, total_energy : float
         Sums over the slots, in s and J.
+    longest_delay : float
+        Longest delay of a slot, in s.
     outages : int
         Slots whose delay exceeded d_max.
     arrivals : int
@@ -117,6 +119,7 @@ class Result:
     burn_in: int
     total_delay: float
     total_energy: float
+    longest_delay: float
     outages: int
     arrivals: int
     full_local_energy: float
@@ -334,6 +337,7 @@ class _Run:
             burn_in=self._burn_in,
             total_delay=float(totals[kernel.DELAY]),
             total_energy=float(totals[kernel.ENERGY]),
+            longest_delay=float(totals[kernel.LONGEST_DELAY]),
             outages=int(totals[kernel.OUTAGES]),
             arrivals=int(totals[kernel.ARRIVALS]),
             full_local_energy=float(
@@ -351,6 +355,7 @@ class _Run:
 #: What a sweep reports of each run: name, how to read it off the result, long name, unit.
 _VARIABLES: tuple[tuple[str, Callable[[Result], float], str, str], ...] = (
     ("mean_delay", lambda result: result.mean_delay, "mean end-to-end delay", "s"),
+    ("longest_delay", lambda result: result.longest_delay, "longest delay of a slot", "s"),
     ("outage", lambda result: result.outage, "outage probability", "1"),
     ("mean_energy", lambda result: result.mean_energy, "mean energy of the device per slot", "J"),
     ("energy_saving", lambda result: result.energy_saving, "energy saving", "1"),
@@ -411,8 +416,8 @@ def sweep(
     -------
     xarray.Dataset
         Over ``V``, ``alpha_max``, ``path_loss_exponent`` and ``seed``, with units in the
-        attributes: the figures of `Result` as ``mean_delay``, ``outage``, ``mean_energy``,
-        ``energy_saving``, ``mean_split``, ``std_split``; the backlogs ``mean_Z``, ``mean_H`` and
+        attributes: the figures of `Result` as ``mean_delay``, ``longest_delay``,
+        ``outage``, ``mean_energy``, ``energy_saving``, ``mean_split``, ``std_split``; the backlogs ``mean_Z``, ``mean_H`` and
         their growth; and ``split_histogram``, which also has the dimension ``split``.
 
     Raises

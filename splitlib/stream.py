@@ -113,24 +113,19 @@ def fill_uniforms(state, n_slots, uniforms):
         uniforms[i] = next_uniform(state)
 
 
-def fill_trace(
-    uniforms, n_slots, mean_gain, alpha_max, mean_arrivals, gain, availability, arrivals
-):
-    """Turn three uniforms a slot into its gain (Rayleigh fading), availability and arrivals.
-
-    Parameters
-    ----------
-    uniforms : array of length 3 n_slots
-    n_slots : int
-    mean_gain : float
-        Linear.
-    alpha_max : float
-        Largest availability.
-    mean_arrivals : float
-        At most `MAX_ARRIVAL_RATE`.
-    gain, availability, arrivals : arrays of length n_slots, written
-    """
+def fill_gain(uniforms, n_slots, mean_gain, gain):
+    """Turn the first uniform of each slot into its gain: Rayleigh fading around ``mean_gain``."""
     for t in range(n_slots):
         gain[t] = mean_gain * -math.log(uniforms[3 * t])
+
+
+def fill_availability(uniforms, n_slots, alpha_max, availability):
+    """Turn the second uniform of each slot into the host's availability, up to ``alpha_max``."""
+    for t in range(n_slots):
         availability[t] = alpha_max * uniforms[3 * t + 1]
-        arrivals[t] = poisson_quantile(uniforms[3 * t + 2], mean_arrivals)
+
+
+def fill_arrivals(uniforms, n_slots, arrival_rate, arrivals):
+    """Turn the third uniform of each slot into its images; see `MAX_ARRIVAL_RATE`."""
+    for t in range(n_slots):
+        arrivals[t] = poisson_quantile(uniforms[3 * t + 2], arrival_rate)

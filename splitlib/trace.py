@@ -28,8 +28,14 @@ from splitlib.scenario import Scenario
 _LEAST_AVAILABILITY = 1e-100
 _MOST_ARRIVALS = 10**12
 
-_fill_uniforms, _fill_trace = (
-    numba.njit(loop, cache=True, nogil=True) for loop in (stream.fill_uniforms, stream.fill_trace)
+_fill_uniforms, _fill_gain, _fill_availability, _fill_arrivals = (
+    numba.njit(loop, cache=True, nogil=True)
+    for loop in (
+        stream.fill_uniforms,
+        stream.fill_gain,
+        stream.fill_availability,
+        stream.fill_arrivals,
+    )
 )
 
 
@@ -229,6 +235,7 @@ def page_trace(scenario: Scenario, n_slots: int = 200_000, seed: int = 1) -> Tra
     uniforms = np.empty(3 * n_slots)
     _fill_uniforms(np.array(stream.initial_state(seed)), n_slots, uniforms)
     gain, availability, arrivals = np.empty((3, n_slots))
-    means = scenario.path_gain, scenario.alpha_max, scenario.arrival_rate
-    _fill_trace(uniforms, n_slots, *means, gain, availability, arrivals)
+    _fill_gain(uniforms, n_slots, scenario.path_gain, gain)
+    _fill_availability(uniforms, n_slots, scenario.alpha_max, availability)
+    _fill_arrivals(uniforms, n_slots, scenario.arrival_rate, arrivals)
     return Trace(gain=gain, availability=availability, arrivals=arrivals.astype(np.int64))

@@ -414,7 +414,8 @@ def test_seeds_may_be_any_sequence(scenario, seeds):
 
 def test_places_in_the_totals_are_distinct():
     places = (kernel.DELAY, kernel.ENERGY, kernel.OUTAGES, kernel.ARRIVALS, kernel.Z_SUM)
-    assert len({*places, kernel.H_SUM}) == kernel.N_TOTALS
+    places += (kernel.H_SUM, kernel.LONGEST_DELAY)
+    assert len({*places}) == kernel.N_TOTALS
 
 
 @pytest.mark.parametrize("V", [1e-3, 0.1, 3.0, 100.0])

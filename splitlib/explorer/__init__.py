@@ -161,6 +161,12 @@ class Explorer(ipywidgets.VBox):
     seed : int
         As for `splitlib.page_trace`.
 
+    Attributes
+    ----------
+    panel : anywidget.AnyWidget
+        The part that simulates and draws. Its traits are where the sliders stand, each in the
+        slider's unit: ``explorer.panel.observe(handler, "V")`` calls ``handler`` at each move.
+
     Raises
     ------
     TypeError, ValueError
@@ -190,7 +196,7 @@ class Explorer(ipywidgets.VBox):
         n_slots = check_integer("n_slots", n_slots)
         check_burn_in(burn_in, n_slots)
         seed = check_integer("seed", seed, minimum=0)
-        self._panel = _Panel(
+        self.panel = _Panel(
             sliders={
                 slider.trait: {
                     "field": slider.field,
@@ -214,21 +220,21 @@ class Explorer(ipywidgets.VBox):
         )
         # Links that live in the page, since they have to work without a kernel.
         self._links = [
-            ipywidgets.jslink((slider, "value"), (self._panel, trait))
+            ipywidgets.jslink((slider, "value"), (self.panel, trait))
             for trait, slider in self._sliders.items()
         ]
-        self._links.append(ipywidgets.jslink((more, "value"), (self._panel, "more")))
+        self._links.append(ipywidgets.jslink((more, "value"), (self.panel, "more")))
         first, second, *others = self._sliders.values()
         main, rest = ipywidgets.HBox([first, second, more]), ipywidgets.VBox(others)
         main.add_class("splitlib-main")
         rest.add_class("splitlib-more")
-        super().__init__([main, rest, self._panel])
+        super().__init__([main, rest, self.panel])
         self.add_class("splitlib-panel")
 
     @property
     def V(self) -> float:
         """Weight of energy, in s²/J; setting it moves the slider."""
-        return float(self._panel.V)
+        return float(self.panel.V)
 
     @V.setter
     def V(self, value: float) -> None:
@@ -239,7 +245,7 @@ class Explorer(ipywidgets.VBox):
     def scenario(self) -> Scenario:
         """The scenario that the sliders stand for; setting it moves them."""
         moved = {
-            slider.field: getattr(self._panel, slider.trait) / slider.per_si
+            slider.field: getattr(self.panel, slider.trait) / slider.per_si
             for slider in _SLIDERS
             if slider.field != "V"
         }
@@ -250,22 +256,22 @@ class Explorer(ipywidgets.VBox):
         _check_scenario(scenario)
         self._scenario = scenario
         profile = scenario.profile
-        with self._panel.hold_sync():
-            self._panel.split_names = list(scenario.network.split_names)
-            self._panel.costs = {
+        with self.panel.hold_sync():
+            self.panel.split_names = list(scenario.network.split_names)
+            self.panel.costs = {
                 "local_delay": scenario.device.delay(profile.local_flops).tolist(),
                 "remote_delay": scenario.host.delay(profile.remote_flops).tolist(),
                 "offload_bits": profile.offload_bits.tolist(),
                 "local_energy": profile.local_energy.tolist(),
             }
-            self._panel.constants = {
+            self.panel.constants = {
                 "wavelength": SPEED_OF_LIGHT / scenario.carrier_frequency,
                 "bandwidth": scenario.bandwidth,
                 "noise_power": scenario.noise_psd * scenario.bandwidth,
                 "p_min": scenario.p_min,
             }
             rules = {name: policy(scenario) for name, policy in POLICIES.items()}
-            self._panel.policies = {
+            self.panel.policies = {
                 name: {"splits": [rule.splits.start, rule.splits.stop], "at_p_max": rule.at_p_max}
                 for name, rule in rules.items()
             }
@@ -286,17 +292,17 @@ class Explorer(ipywidgets.VBox):
         for slider in _SLIDERS:
             if slider.trait in values:
                 slider.move(self._sliders[slider.trait], values[slider.trait])
-                setattr(self._panel, slider.trait, values[slider.trait])
-        self._panel.initial = {**self._panel.initial, **values}
+                setattr(self.panel, slider.trait, values[slider.trait])
+        self.panel.initial = {**self.panel.initial, **values}
 
     @property
     def trace(self) -> Trace:
         """The trace that is shown, burn-in included."""
-        return page_trace(self.scenario, self._panel.n_slots, self._panel.seed)
+        return page_trace(self.scenario, self.panel.n_slots, self.panel.seed)
 
     def result(self) -> Result:
         """Return what `splitlib.simulate` finds for exactly what is shown."""
-        return simulate(self.scenario, self.trace, V=self.V, burn_in=self._panel.burn_in)
+        return simulate(self.scenario, self.trace, V=self.V, burn_in=self.panel.burn_in)
 
 
 def _check_scenario(scenario: Scenario) -> None:

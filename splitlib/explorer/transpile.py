@@ -22,7 +22,9 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
     stream.next_uniform,
     stream.poisson_quantile,
     stream.fill_uniforms,
-    stream.fill_trace,
+    stream.fill_gain,
+    stream.fill_availability,
+    stream.fill_arrivals,
     kernel.log1p,
     kernel.stationarity,
     kernel.stationary_rate,
@@ -58,20 +60,22 @@ def to_javascript(functions: tuple[Callable[..., Any], ...] = FUNCTIONS) -> str:
     True
     """
     trees = [_function_tree(function) for function in functions]
-    constants: dict[str, float] = {}
-    of_math: set[str] = set()
-    for function, tree in zip(functions, trees, strict=True):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "math":
-                of_math.add(node.attr)
-            if isinstance(node, ast.Name):
-                value = function.__globals__.get(node.id)
-                if isinstance(value, (int, float)):
-                    constants[node.id] = value
-    lines = [f"{name} = {value!r}" for name, value in sorted(constants.items())]
-    code = "\n".join(lines + [ast.unparse(tree) for tree in trees])
-    names = {name: name.upper() if name in ("e", "pi") else name for name in sorted(of_math)}
-    members = ", ".join(f"{name}: Math.{own}" for name, own in names.items())
+    of_modules = {
+        name: value
+        for function in functions
+        for name, value in function.__globals__.items()
+        if name.isupper() and isinstance(value, (int, float))
+    }
+    of_math = {
+        node.attr
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "math"
+    }
+    constants = [f"{name} = {value!r}" for name, value in sorted(of_modules.items())]
+    code = "\n".join(constants + [ast.unparse(tree) for tree in trees])
+    own = {name: name.upper() if name in ("e", "pi") else name for name in sorted(of_math)}
+    members = ", ".join(f"{name}: Math.{its}" for name, its in own.items())
     return f"const math = {{{members}}};\n{pscript.py2js(code)}"
 
 

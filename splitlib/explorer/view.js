@@ -149,19 +149,19 @@ const digits = (value, places) => value.toLocaleString("en", {
 });
 const short = (value) => (value === 0 ? "0" : String(Number(value.toPrecision(3))));
 const whole = (value) => value.toLocaleString("en");
-const percent = (share) => `${digits(100 * share, 2)} %`;
+const percent = (share) => `${digits(100 * share, 2)} %`;
 
 // A delay with the unit that suits it.
 function duration(seconds) {
-  if (seconds >= 1) return `${short(seconds)} s`;
-  return `${short(1e3 * seconds)} ms`;
+  if (seconds >= 1) return `${short(seconds)} s`;
+  return `${short(1e3 * seconds)} ms`;
 }
 
 // How a mean keeps its limit. While a queue has settled, the mean may exceed its limit by what the
 // queue still grew by.
 function verdict(value, limit, settled, text) {
   if (value <= limit) return { kind: "kept", text: `✓ at most ${text}` };
-  if (settled) return { kind: "kept", text: `≈ at the limit of ${text}` };
+  if (settled) return { kind: "kept", text: `≈ at ${text}` };
   return { kind: "broken", text: `✗ above ${text}` };
 }
 
@@ -169,7 +169,7 @@ function verdicts({ point, job }) {
   const { d_avg, epsilon } = job.setting;
   return {
     delay: verdict(point.mean_delay, d_avg, point.settled, `D_avg = ${duration(d_avg)}`),
-    outage: verdict(point.outage, epsilon, point.settled, `ε = ${short(100 * epsilon)} %`),
+    outage: verdict(point.outage, epsilon, point.settled, `ε = ${short(100 * epsilon)} %`),
   };
 }
 
@@ -195,14 +195,14 @@ function numbers(state) {
 }
 
 function duration4(seconds) {
-  return seconds >= 1 ? `${digits(seconds, 2)} s` : `${digits(1e3 * seconds, 2)} ms`;
+  return seconds >= 1 ? `${digits(seconds, 2)} s` : `${digits(1e3 * seconds, 2)} ms`;
 }
 
 function said({ job, milliseconds, curve, fresh }) {
   const run = `${whole(job.n_slots)} slots (the first ${whole(job.burn_in)} left out) of seed `
-    + `${job.seed} in ${digits(milliseconds, 0)} ms`;
+    + `${job.seed} in ${digits(milliseconds, 0)} ms`;
   const line = fresh
-    ? `the curve, ${curve.points.length} such runs, in ${digits(curve.milliseconds, 0)} ms`
+    ? `the curve, ${curve.points.length} such runs, in ${digits(curve.milliseconds, 0)} ms`
     : "the curve follows";
   return `Ran in this page: ${run}; ${line}.`;
 }
@@ -381,7 +381,7 @@ function outageChart(state, size) {
     x: { range: savings(state) },
     y: { range: [low, 130], log: true },
     draw: (sx, sy, box) => (epsilon > 0
-      ? limit(sx, sy, box, 100 * epsilon, `ε = ${short(100 * epsilon)} %`)
+      ? limit(sx, sy, box, 100 * epsilon, `ε = ${short(100 * epsilon)} %`)
       : `<text class="limit" x="${box.left + 4}" y="${box.bottom - 4}">ε = 0</text>`)
       + draw(sx, sy, box),
   });

@@ -6,15 +6,19 @@
 // slices and is given up when a new job arrives; what of it holds for the new job is kept.
 
 const SAMPLES = 400; // of the virtual queues over the slots
-const SLICE = 8; // ms of the curve, after which a new job is looked for
+const SLICE = 4; // ms of the curve, after which a new job is looked for
+const PAUSE = 50; // ms without a new job, after which the curve is begun: not while one drags
 
 let next = null;
 let working = false;
-let drawn = {}; // what has been drawn or prepared, and from what
+let wake = () => {}; // ends a pause
+let uniforms;
+const filled = {}; // arrays over the slots, by name, and what they follow from
 let curve = {}; // the points of the trade-off curve, by V, and what they hold for
 
 onmessage = ({ data }) => {
   next = data;
+  wake();
   if (!working) work().catch((error) => postMessage({ kind: "error", text: String(error) }));
 };
 
@@ -36,9 +40,12 @@ async function work() {
 }
 
 async function drawCurve(job) {
-  const start = performance.now();
   const { V, ...rest } = job.setting;
   const key = JSON.stringify([rest, job.costs, job.seed]);
+  const isDone = curve.key === key && curve.points.size === job.curve_V.length;
+  if (!isDone) await pause();
+  if (next) return;
+  const start = performance.now();
   if (curve.key !== key) curve = { key, points: new Map(), milliseconds: 0 };
   if (!curve.offloading) {
     curve.offloading = finish(simulate(job, V, job.full_offloading));
@@ -62,6 +69,14 @@ async function drawCurve(job) {
   postMessage({ kind: "curve", job, points, offloading, local, milliseconds });
 }
 
+// Wait for a while, or for a new job.
+function pause() {
+  return new Promise((resolve) => {
+    wake = resolve;
+    setTimeout(resolve, PAUSE);
+  });
+}
+
 // Let messages in. A timer would wait for 4 ms.
 function breathe() {
   const { port1, port2 } = new MessageChannel();
@@ -74,32 +89,30 @@ function breathe() {
   });
 }
 
-// Draw the trace and the limits of the rate, each only when what it follows from has changed.
+// Fill the arrays of the trace and the limits of the rate, each only when what it follows from has
+// changed.
 function prepare({ setting, n_slots, state }) {
-  const once = (name, causes, make) => {
-    const key = JSON.stringify(causes);
-    if (drawn[name]?.key !== key) drawn[name] = { key, value: make() };
-    return drawn[name].value;
+  const fill = (name, width, causes, how) => {
+    const key = JSON.stringify([causes, n_slots, state]);
+    if (filled[name]?.key === key) return;
+    const arrays = Array.from({ length: width }, () => new Float64Array(n_slots));
+    how(...arrays);
+    filled[name] = { key, arrays };
   };
-  const uniforms = once("uniforms", [state, n_slots], () => {
-    const numbers = new Float64Array(3 * n_slots);
-    fill_uniforms(Float64Array.from(state), n_slots, numbers);
-    return numbers;
+  const { distance, wavelength, path_loss_exponent, alpha_max, arrival_rate } = setting;
+  const { noise_power, p_max } = setting;
+  const mean_gain = close_in_gain(distance, wavelength, path_loss_exponent);
+  fill("uniforms", 0, [], () => {
+    uniforms = new Float64Array(3 * n_slots);
+    fill_uniforms(Float64Array.from(state), n_slots, uniforms);
   });
-  const mean_gain = close_in_gain(
-    setting.distance, setting.wavelength, setting.path_loss_exponent);
-  const means = [mean_gain, setting.alpha_max, setting.arrival_rate];
-  const trace = once("trace", [means, state, n_slots], () => {
-    const arrays = [0, 1, 2].map(() => new Float64Array(n_slots));
-    fill_trace(uniforms, n_slots, ...means, ...arrays);
-    return arrays;
-  });
-  const limits = [setting.noise_power, setting.p_max];
-  once("limits", [means, limits, state, n_slots], () => {
-    const arrays = [0, 1].map(() => new Float64Array(n_slots));
-    rate_limits(trace[0], n_slots, ...limits, ...arrays);
-    return arrays;
-  });
+  fill("gain", 1, mean_gain, (gain) => fill_gain(uniforms, n_slots, mean_gain, gain));
+  fill("availability", 1, alpha_max, (availability) =>
+    fill_availability(uniforms, n_slots, alpha_max, availability));
+  fill("arrivals", 1, arrival_rate, (arrivals) =>
+    fill_arrivals(uniforms, n_slots, arrival_rate, arrivals));
+  fill("limits", 2, [mean_gain, noise_power, p_max], (...limits) =>
+    rate_limits(filled.gain.arrays[0], n_slots, noise_power, p_max, ...limits));
 }
 
 // Run all slots, a few at a time; what is returned at the end has the names of splitlib's Result.
@@ -111,10 +124,11 @@ function* simulate({ setting, costs, n_slots, burn_in, tolerance }, V, policy) {
   ].map((array) => Float64Array.from(array.slice(...splits)));
   const objective = new Float64Array(local_delay.length);
   const histogram = new Float64Array(n_splits);
-  const totals = new Float64Array(6);
+  const totals = new Float64Array(N_TOTALS);
   const queues = new Float64Array(2);
   const none = new Float64Array(0);
-  const arrays = [...drawn.trace.value, ...drawn.limits.value];
+  const names = ["gain", "availability", "arrivals", "limits"];
+  const arrays = names.flatMap((name) => filled[name].arrays);
   const samples = { slot: [0], Z: [0], H: [0] };
   const step = Math.ceil(n_slots / SAMPLES);
   let initial;
