@@ -19,7 +19,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from splitlib import kernel
 from splitlib._check import (
@@ -416,9 +416,10 @@ def sweep(
     -------
     xarray.Dataset
         Over ``V``, ``alpha_max``, ``path_loss_exponent`` and ``seed``, with units in the
-        attributes: the figures of `Result` as ``mean_delay``, ``longest_delay``,
-        ``outage``, ``mean_energy``, ``energy_saving``, ``mean_split``, ``std_split``; the backlogs ``mean_Z``, ``mean_H`` and
-        their growth; and ``split_histogram``, which also has the dimension ``split``.
+        attributes: the figures of `Result` as ``mean_delay``, ``longest_delay``, ``outage``,
+        ``mean_energy``, ``energy_saving``, ``mean_split``, ``std_split``; the backlogs
+        ``mean_Z``, ``mean_H`` and their growth; and ``split_histogram``, which also has the
+        dimension ``split``.
 
     Raises
     ------
@@ -453,7 +454,9 @@ def sweep(
     cells = list(product(alphas, exponents, seeds))
     parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     runs = parallel(joblib.delayed(cell)(*values) for values in cells)
-    bar = tqdm(runs, total=len(cells), delay=1, disable=not progress, unit="trace", desc=policy)
+    # Where it is wanted nothing is said of it, so that TQDM_DISABLE can still switch it off.
+    off = {} if progress else {"disable": True}
+    bar = tqdm(runs, total=len(cells), delay=1, unit="trace", desc=policy, **off)
     results = [result for row in bar for result in row]
 
     grid: dict[str, list[Any]] = {

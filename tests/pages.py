@@ -51,7 +51,9 @@ class Visit:
     """A page in a browser for which there is no host but this one."""
 
     def __init__(self, browser, address, **context):
-        self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **context})
+        self.context = browser.new_context(
+            **{"viewport": {"width": 1440, "height": 900}, **context}
+        )
         self.outside, self.complaints = [], []
         self.context.route(lambda url: True, self._only_here)
         self.page = self.context.new_page()

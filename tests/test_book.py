@@ -92,6 +92,11 @@ def test_nothing_is_left_unresolved(name):
     assert not re.findall(leftover, text.get_text())
 
 
+def test_only_the_explorer_is_a_widget():
+    with_widgets = {name for name in PAGES if page(name).select("script[type*=widget-view]")}
+    assert with_widgets == {"book/index", "book/executed/explorer"}
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_no_output_is_an_error_or_a_warning(name):
     assert not article(name).select(".output.traceback, .output.stderr")

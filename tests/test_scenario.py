@@ -127,7 +127,7 @@ GOOD = {"gain": [1e-10, 1e-10], "availability": [0.5, 1.0], "arrivals": [3, 0]}
     ({"arrivals": [3, np.inf]}, "arrivals must be finite"),
     ({"arrivals": [3, 1e300]}, "arrivals must be finite and in.*got 1e.300 at index 1"),
     ({"arrivals": [1, 2, 3]}, "arrivals must have the shape"),
-    ({"availability": [0.5, 5e-324]}, "availability must be at least 1e-100, got 5e-324 at index 1"),
+    ({"availability": [0.5, 5e-324]}, "availability must be at least 1e-100, got 5e-324 at"),
     ({"gain": np.ma.masked_greater([1e-10, 1.0], 0.5)}, "gain must be an array without masked"),
 ])  # fmt: skip
 def test_bad_traces_are_refused(bad, message):

@@ -324,11 +324,8 @@ function tradeoff(state, read, format, floor = 0) {
             + `<title>V = ${short(run.V)}: ${percent(run.energy_saving)}, ${format(run)}`
             + `${run.settled ? "" : " (not settled)"}</title></circle>`;
         }
-        const above = sy(Math.max(read(old.offloading), 1e-300)) < box.top;
-        drawing += mark("star", x(old.offloading), y(old.offloading) + (above ? 8 : 0), "bench",
-          `full offloading: ${percent(old.offloading.energy_saving)}, ${format(old.offloading)}`);
-        drawing += `<text x="${x(old.offloading) - 12}" y="${y(old.offloading) + (above ? 12 : 4)}"`
-          + ` text-anchor="end">full offloading${above ? ` ↑ ${format(old.offloading)}` : ""}</text>`;
+        drawing += offloadingMark(old.offloading, x(old.offloading), y(old.offloading), box,
+          sy(Math.max(read(old.offloading), 1e-300)) < box.top, format);
         drawing += mark("cross", x(old.local), y(old.local), "bench",
           `full local: 0 %, ${format(old.local)}`);
         drawing += `<text x="${x(old.local) + 10}" y="${y(old.local) - 4}">full local</text></g>`;
@@ -337,6 +334,18 @@ function tradeoff(state, read, format, floor = 0) {
         `V = ${short(point.V)}: ${percent(point.energy_saving)}, ${format(point)}`);
     },
   };
+}
+
+// Full offloading, at the edge of the chart where it lies outside, and then with its numbers.
+function offloadingMark(run, x, y, box, isAbove, format) {
+  const isLeft = x < box.left;
+  const [left, top] = [isLeft ? box.left + 10 : x, isAbove ? y + 8 : y];
+  const about = `full offloading: ${percent(run.energy_saving)}, ${format(run)}`;
+  const text = `full offloading${isLeft ? ` ← ${whole(Math.round(100 * run.energy_saving))} %` : ""}${
+    isAbove ? ` ↑ ${format(run)}` : ""}`;
+  const [side, anchor] = isLeft ? [12, "start"] : [-12, "end"];
+  return `${mark("star", left, top, "bench", about)}
+    <text x="${left + side}" y="${top + 4}" text-anchor="${anchor}">${text}</text>`;
 }
 
 // From where energy savings are drawn: 0, or further down where some setting spends more than
