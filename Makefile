@@ -16,6 +16,7 @@ figures: .venv/book.stamp  ## run the notebooks (only those that something has c
 	@$(PY) -m tools.notebooks run
 
 test: .venv/test.stamp check book  ## set up and run everything that is tested
+	@$(PY) -m tools.browser
 	$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 splitlib tests notebooks
 
 check: .venv/test.stamp  ## lint, formatting, types, stripped notebooks

@@ -73,7 +73,16 @@ def test_form(path):
 
 
 def test_there_is_a_notebook_for_each_figure():
-    assert [path.stem[:4] for path in NOTEBOOKS] == ["fig1", "fig2", "fig3"]
+    assert [path.stem[:4] for path in NOTEBOOKS] == ["expl", "fig1", "fig2", "fig3"]
+
+
+def test_the_explorer_starts_where_simulate_does(execute):
+    numbers = execute("explorer", n_slots=12_000, burn_in=2_000, seed=2, alpha_max=0.5, V=0.1)
+    scenario = sl.Scenario(alpha_max=0.5)
+    trace = sl.page_trace(scenario, 12_000, seed=2)
+    result = sl.simulate(scenario, trace, V=0.1, burn_in=2_000)
+    assert numbers["saving"] == pytest.approx(100 * result.energy_saving, rel=1e-12)
+    assert numbers["mean_delay_ms"] == pytest.approx(1e3 * result.mean_delay, rel=1e-12)
 
 
 def test_fig1_counts_the_macs_of_a_smaller_image(execute, tmp_path):
@@ -108,7 +117,16 @@ def test_fig3_is_the_sweep(execute, tmp_path):
     assert (slots == 20_000).all()
 
 
+def test_one_value_will_do_where_a_list_stands(execute):
+    run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "V": 0.1, "alpha_max": 0.3}
+    numbers = execute("fig2_energy_delay", **run)
+    assert 0 < numbers["adaptive_saving_alpha_0_3"] < 100
+    numbers = execute("fig3_split_availability", **run, path_loss_exponent=4.0)
+    assert numbers["highest_V"] == 0.1
+
+
 @pytest.mark.parametrize(("name", "parameters", "sentence"), [
+    ("explorer", {"V": -1.0}, r"V must be a finite number in \(0, inf\), got -1.0"),
     ("fig1_layer_costs", {"bits_per_element": 0}, "bits_per_element must be an integer"),
     ("fig2_energy_delay", {"alpha_max": 1.5}, r"alpha_max must be finite and in \(0, 1\]"),
     ("fig2_energy_delay", {"p_min": 1.0}, "p_min must not exceed p_max = 0.1, got 1.0"),

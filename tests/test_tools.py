@@ -10,6 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tools import book, notebooks
+from tools.fingerprint import ROOT
 
 WRITE_CSV = 'from pathlib import Path\nPath("one.csv").write_text("1,2")'
 PRINT_BOTH = "import sys\nfor i in range(50):\n    print(i)\n    print(i, file=sys.stderr)"
@@ -26,7 +27,7 @@ def write_notebook(root, name, *sources):
 
 def make_project(root):
     for folder in ("notebooks", "splitlib"):
-        (root / folder).mkdir()
+        (root / folder).mkdir(parents=True)
     (root / "splitlib" / "model.py").write_text("")
     (root / "requirements.lock").write_text("")
     write_notebook(root, "one", PRINT_BOTH, WRITE_CSV, "6 * 7")
@@ -106,6 +107,22 @@ def test_two_runs_give_the_same_bytes(finished, tmp_path):
     again = make_project(tmp_path)
     assert run(again) == 0
     assert outputs(again) == outputs(finished)
+
+
+def test_two_runs_of_the_books_notebooks_give_the_same_bytes(tmp_path):
+    """Those with a widget, whose ids are random, and with a sweep, which shows its progress."""
+    made = []
+    for index in range(2):
+        project = make_project(tmp_path / f"{index}")
+        (project / "notebooks" / "one.ipynb").unlink()
+        for name in ("explorer", "fig3_split_availability"):
+            source = (ROOT / "notebooks" / f"{name}.ipynb").read_text()
+            source = source.replace("n_slots = 200_000", "n_slots = 60_000")
+            (project / "notebooks" / f"{name}.ipynb").write_text(source)
+        assert run(project) == 0
+        made.append(outputs(project))
+    assert "widget-view" in made[0]["explorer.ipynb"].decode()
+    assert made[0] == made[1]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Every figure is the least of several repetitions, since other work on a machine 
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
 import tracemalloc
@@ -13,10 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from playwright.sync_api import sync_playwright
 
 import splitlib as sl
 from splitlib.simulate import PLAIN, run
+from tests.pages import Panel, Visit, browser
 from tests.reference import slot_loop
+from tools.fingerprint import ROOT
 
 V = 3.0
 
@@ -32,22 +36,29 @@ def seconds(function: Callable[[], Any], repetitions: int = 5) -> float:
 
 
 def compare_loops() -> None:
-    """Print the time per slot of the three loops, and how much faster the compiled one is."""
+    """Print the time per slot of the three loops on one trace, and the ratios."""
     scenario = sl.Scenario()
-    short = sl.draw_trace(scenario, 2_000, rng=0)
-    long = sl.draw_trace(scenario, rng=0)
-    compiled = seconds(lambda: sl.simulate(scenario, long, V)) / long.n_slots
+    trace = sl.draw_trace(scenario, 20_000, rng=0)
     many = [V] * 10
-    shared = seconds(lambda: run(scenario, long, many, "adaptive", 0)) / long.n_slots / len(many)
-    plain = seconds(lambda: run(scenario, short, [V], "adaptive", 0, loops=PLAIN), 3)
-    first = seconds(lambda: slot_loop(scenario, short, V), 3)
-    print("Slot loop, adaptive policy, 20 splitting points")
-    print(f"  compiled, one V                {compiled * 1e9:10.0f} ns per slot")
-    print(f"  compiled, ten V on one trace   {shared * 1e9:10.0f} ns per slot and V")
-    for name, time_ in (("the same uncompiled", plain), ("NumPy and SciPy in a loop", first)):
-        per_slot = time_ / short.n_slots
-        ratio = f"{per_slot / compiled:.0f} times the compiled one"
-        print(f"  {name:30s} {per_slot * 1e9:10.0f} ns per slot, {ratio}")
+    compiled = seconds(lambda: run(scenario, trace, [V], "adaptive", 0), 50)
+    shared = seconds(lambda: run(scenario, trace, many, "adaptive", 0), 20) / len(many)
+    plain = seconds(lambda: run(scenario, trace, [V], "adaptive", 0, loops=PLAIN), 3)
+    first = seconds(lambda: slot_loop(scenario, trace, V), 3)
+    print(f"Slot loop, adaptive policy, 20 splitting points, one trace of {trace.n_slots:,} slots")
+    for name, time_ in (
+        ("compiled, one V", compiled),
+        ("compiled, ten V at once, each", shared),
+        ("the same uncompiled", plain),
+        ("NumPy and SciPy in a loop", first),
+    ):
+        per_slot = time_ / trace.n_slots * 1e9
+        print(f"  {name:30s} {per_slot:10.0f} ns per slot {time_ / compiled:8.1f} times compiled")
+    verdict("the compiled loop is at least 500 times as fast as NumPy's", first / compiled >= 500)
+
+
+def verdict(claim: str, holds: bool) -> None:
+    """Print whether a claim holds."""
+    print(f"  {'holds' if holds else 'DOES NOT HOLD'}: {claim}")
 
 
 def deep_network(n_splits: int) -> sl.Network:
@@ -99,8 +110,41 @@ def show_sweep() -> None:
         print(f"  {n_jobs} threads {time_:8.2f} s, {times[1] / time_:.2f} times as fast as one")
 
 
+def show_explorer() -> None:
+    """Print how long the built page takes from a slider's move to the repaint, on one core."""
+    page = ROOT / "_build" / "html" / "book" / "index.html"
+    if not page.is_file():
+        print("The explorer: run `make book` first")
+        return
+    print("The explorer on the front page, 200,000 slots, Chromium without a screen")
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+    if cores:
+        os.sched_setaffinity(0, {min(cores)})  # Chromium inherits it
+        print("  on one core")
+    try:
+        with (
+            sync_playwright() as playwright,
+            browser(playwright) as chromium,
+            Visit(chromium, page.as_uri()) as visit,
+        ):
+            panel = Panel(visit.page)
+            for name in ("V", "path_loss_exponent"):
+                panel.latencies(name, moves=10)  # lets the browser compile
+                repaint, curve = (np.array(times) for times in panel.latencies(name, moves=60))
+                print(
+                    f"  {name:20s} repaint after {np.median(repaint):.0f} ms (median; 9 of 10"
+                    f" within {np.quantile(repaint, 0.9):.0f}), curve after {np.median(curve):.0f}"
+                )
+                verdict("the median repaint takes at most 60 ms", bool(np.median(repaint) <= 60))
+                verdict("the curve follows within half a second", bool(np.median(curve) <= 500))
+    finally:
+        if cores:
+            os.sched_setaffinity(0, cores)
+
+
 if __name__ == "__main__":
     print(f"Python {sys.version.split()[0]}, NumPy {np.__version__}")
     compare_loops()
     show_growth()
     show_sweep()
+    show_explorer()

@@ -14,6 +14,7 @@ import argparse
 import difflib
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -32,6 +33,7 @@ from tools import fingerprint
 CHECKED = "nbval-check-output"
 CELL_SECONDS = 600
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 Notebook = Any  # nbformat.NotebookNode is untyped
 
@@ -141,9 +143,8 @@ def _install(name: str, staging: Path, executed: Path, inputs: str) -> None:
 
 def _deterministic(notebook: Notebook) -> Notebook:
     """Remove times, paths and random ids, so that two equal runs give equal files."""
-    widgets = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     text = nbformat.writes(notebook)
-    for index, model_id in enumerate(widgets):
+    for index, model_id in enumerate(_widget_ids(notebook)):
         text = text.replace(model_id, f"{index:032x}")
     notebook = nbformat.reads(text, as_version=4)
     notebook.metadata.pop("papermill", None)
@@ -153,6 +154,32 @@ def _deterministic(notebook: Notebook) -> Notebook:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.id = f"injected-{index}"
     return notebook
+
+
+def _widget_ids(notebook: Notebook) -> list[str]:
+    """Return the ids of all widgets in an order that does not depend on them.
+
+    First come those on display, each followed by what it refers to, then the others, such as
+    links, by what they say.
+    """
+    state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    said = {model_id: json.dumps(model, sort_keys=True) for model_id, model in state.items()}
+    found: list[str] = []
+
+    def visit(model_id: str) -> None:
+        if model_id in said and model_id not in found:
+            found.append(model_id)
+            for other in re.findall(r"IPY_MODEL_(\w+)", said[model_id]):
+                visit(other)
+
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            visit(output.get("data", {}).get(WIDGET_VIEW, {}).get("model_id", ""))
+    for index, model_id in enumerate(found):
+        said = {other: text.replace(model_id, str(index)) for other, text in said.items()}
+    for model_id in sorted(said.keys() - set(found), key=lambda other: said[other]):
+        visit(model_id)
+    return found
 
 
 def _report(source: Path, failed: Path, error: Exception) -> None:

@@ -16,8 +16,7 @@ from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-_STATE = "application/vnd.jupyter.widget-state+json"
-_VIEW = "application/vnd.jupyter.widget-view+json"
+from tools.notebooks import WIDGET_STATE, WIDGET_VIEW
 
 
 class Widget(SphinxDirective):
@@ -33,16 +32,20 @@ class Widget(SphinxDirective):
         self.env.note_dependency(path)
         notebook = nbformat.read(path, as_version=4)
         outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
-        views = [output.data[_VIEW] for output in outputs if _VIEW in output.get("data", {})]
+        views = [
+            output.data[WIDGET_VIEW] for output in outputs if WIDGET_VIEW in output.get("data", {})
+        ]
         if not views:
             raise self.error(f"{self.arguments[0]} shows no widget")
-        state = {"type": _STATE, "body": _script(notebook.metadata["widgets"][_STATE])}
+        state = {"type": WIDGET_STATE, "body": _script(notebook.metadata["widgets"][WIDGET_STATE])}
         scripts = {None: state, **self.config.nb_ipywidgets_js}
         for index, (uri, attributes) in enumerate(scripts.items()):
             NbMetadataCollector.add_js_file(
                 self.env, self.env.docname, f"widget_{index}", uri, attributes
             )
-        place = f'<div class="widget"><script type="{_VIEW}">{_script(views[0])}</script></div>'
+        place = (
+            f'<div class="widget"><script type="{WIDGET_VIEW}">{_script(views[0])}</script></div>'
+        )
         return [nodes.raw("", place, format="html")]
 
 

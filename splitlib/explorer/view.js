@@ -37,6 +37,7 @@ function render({ model, el }) {
     part("charts").innerHTML = charts(state, part("charts").clientWidth);
     part("said").textContent = said(state);
     publish(root, state);
+    tellValues(root, model);
     clearTimeout(aloud);
     aloud = setTimeout(() => (part("aloud").textContent = spoken(state)), PAUSE);
   };
@@ -72,11 +73,7 @@ function render({ model, el }) {
     part("presets").append(button);
   }
 
-  const changed = () => {
-    ask();
-    attachSliders(root, model);
-  };
-  for (const name of [...settings, ...FIXED]) model.on(`change:${name}`, changed);
+  for (const name of [...settings, ...FIXED]) model.on(`change:${name}`, ask);
   const unfold = () => root.closest(".splitlib-panel")?.classList.toggle("more-open", model.get("more"));
   model.on("change:more", unfold);
   const size = new ResizeObserver(paint);
@@ -129,7 +126,6 @@ function attachSliders(root, model) {
       continue;
     }
     handle.setAttribute("aria-label", label);
-    handle.setAttribute("aria-valuetext", Number(model.get(name).toPrecision(4)));
     readout.setAttribute("aria-label", `${label}, as a number`);
     readout.setAttribute("role", "textbox");
     const { noUiSlider } = slider.querySelector(".noUi-target");
@@ -140,6 +136,15 @@ function attachSliders(root, model) {
     });
   }
   return complete;
+}
+
+// Tell screen readers the value of each slider; on a log scale it would tell them its exponent.
+function tellValues(root, model) {
+  const panel = root.closest(".splitlib-panel");
+  for (const name of Object.keys(model.get("sliders"))) {
+    const handle = panel?.querySelector(`.splitlib-${name} .noUi-handle`);
+    handle?.setAttribute("aria-valuetext", Number(model.get(name).toPrecision(4)));
+  }
 }
 
 // ---- what is said ----

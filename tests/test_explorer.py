@@ -1,0 +1,573 @@
+"""The explorer: its Python side, the page it makes in a real browser, and JupyterLab and Voila."""
+
+import dataclasses
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import numpy as np
+import pytest
+import yaml
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import sync_playwright
+
+import splitlib as sl
+from splitlib.explorer import CURVE_V, Explorer
+from splitlib.explorer.transpile import FUNCTIONS, to_javascript
+from tests.pages import Panel, Visit, browser, free_port, served
+from tools import book
+from tools.fingerprint import ROOT
+
+HTML = ROOT / "_build" / "html"
+EXPLORER = "book/executed/explorer"
+PAGES = [*book.pages(ROOT), "search", "genindex"]
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright, browser(playwright) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def addresses():
+    """Where the book stands: on a host, and in a folder."""
+    if not (HTML / "index.html").is_file():
+        pytest.fail("there is no built book: run `make book` first", pytrace=False)
+    with served(HTML) as host:
+        yield {"http": host, "file": HTML.as_uri()}
+
+
+@pytest.fixture
+def panel(chromium, addresses):
+    with Visit(chromium, f"{addresses['file']}/{EXPLORER}.html") as visit:
+        yield Panel(visit.page)
+        assert not visit.complaints
+
+
+# ---- in Python ----
+
+
+def test_sliders_and_python_stand_for_the_same_scenario():
+    explorer = Explorer()
+    assert explorer.scenario == sl.Scenario()
+    explorer.panel.alpha_max, explorer.panel.d_avg_ms, explorer.panel.p_max_mw = 0.25, 70.0, 50.0
+    assert explorer.scenario == sl.Scenario(alpha_max=0.25, d_avg=0.07, p_max=0.05)
+    explorer.scenario, explorer.V = sl.Scenario(path_loss_exponent=4.7, d_max=0.3), 0.5
+    panel = explorer.panel
+    assert (panel.path_loss_exponent, panel.d_max_ms, panel.V) == (4.7, 300.0, 0.5)
+    assert panel.initial["V"] == 0.5
+    sliders = {
+        widget.description: widget for box in explorer.children[:2] for widget in box.children
+    }
+    assert sliders["β"].value == 4.7
+    assert sliders["V (s²/J)"].value == 0.5
+
+
+def test_result_is_that_of_simulate():
+    explorer = Explorer(sl.Scenario(alpha_max=0.5), V=0.2, n_slots=5000, burn_in=100, seed=4)
+    trace = sl.page_trace(explorer.scenario, 5000, seed=4)
+    expected = sl.simulate(explorer.scenario, trace, V=0.2, burn_in=100)
+    result = explorer.result()
+    assert result.mean_energy == expected.mean_energy
+    assert np.array_equal(result.split_histogram, expected.split_histogram)
+
+
+def test_an_own_scenario_fits_whatever_its_values():
+    network = sl.Network("tiny", (1, 8, 8), (sl.Stage("only", (sl.Conv2d(1, 4, 3),)),))
+    scenario = sl.Scenario(
+        network=network, distance=3000.0, alpha_max=1e-5, epsilon=0.0, d_avg=2.0, p_min=0.033,
+        p_max=7.0, arrival_rate=123.0, path_loss_exponent=1.5,
+    )  # fmt: skip
+    explorer = Explorer(scenario, V=1e4)
+    assert explorer.scenario == scenario
+    assert explorer.panel.split_names == ["input", "only"]
+    assert explorer.result().V == 1e4
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), [
+    ({"scenario": 3}, TypeError, "scenario must be a Scenario, got 3"),
+    ({"V": 0}, ValueError, r"V must be a finite number in \(0, inf\), got 0"),
+    ({"n_slots": 0}, ValueError, "n_slots must be an integer of at least 1"),
+    ({"burn_in": 200_000}, ValueError, "burn_in must be less than the 200000 slots"),
+    ({"seed": -1}, ValueError, "seed must be an integer of at least 0"),
+    ({"scenario": sl.Scenario(arrival_rate=1e3)}, ValueError, "arrival_rate must be"),
+])  # fmt: skip
+def test_bad_input_is_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        Explorer(**arguments)
+
+
+def test_a_bad_value_changes_nothing():
+    explorer = Explorer()
+    with pytest.raises(ValueError, match="V must be a finite number"):
+        explorer.V = -1.0
+    with pytest.raises(TypeError, match="scenario must be a Scenario"):
+        explorer.scenario = "paper"
+    assert explorer.V == 3.0
+    assert explorer.scenario == sl.Scenario()
+
+
+def test_the_page_gets_no_second_loop():
+    script = to_javascript()
+    for function in FUNCTIONS:
+        assert f"{function.__name__} = function" in script
+    for file in (ROOT / "splitlib" / "explorer").glob("*.js"):
+        assert not re.search(r"Math\.(log|exp)\b", file.read_text()), file.name
+    assert "stationary_rate(" in script
+
+
+# ---- the pages of the book, with every other host out of reach ----
+
+
+def typeset(page):
+    """Return how many formulas a page has, and how many of them are drawn."""
+    page.wait_for_timeout(300)
+    page.wait_for_function("!window.MathJax?.startup?.promise || document.readyState == 'complete'")
+    page.evaluate("window.MathJax?.startup?.promise")
+    formulas = page.locator("article .math")
+    return formulas.count(), page.locator("article .math mjx-container").count()
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page_asks_no_other_host_and_complains_about_nothing(chromium, addresses, name, scheme):
+    with Visit(chromium, f"{addresses[scheme]}/{name}.html") as visit:
+        formulas, drawn = typeset(visit.page)
+        visit.page.wait_for_timeout(200)
+        if visit.page.locator(".splitlib-panel, script[type$='widget-view+json']").count():
+            Panel(visit.page)
+        assert visit.outside == []
+        assert visit.complaints == []
+        assert formulas == drawn
+
+
+def test_there_are_formulas_to_draw(chromium, addresses):
+    with Visit(chromium, f"{addresses['file']}/book/controller.html") as visit:
+        assert typeset(visit.page)[0] > 50
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_search_finds_without_a_network(chromium, addresses, scheme):
+    with Visit(chromium, f"{addresses[scheme]}/search.html?q=Lambert") as visit:
+        visit.page.wait_for_selector("#search-results li a")
+        found = visit.page.locator("#search-results li a").all_inner_texts()
+        assert any("controller" in text for text in found)
+        assert visit.outside == visit.complaints == []
+
+
+@pytest.mark.parametrize("width", [1440, 768, 375])
+def test_the_panel_stands_on_the_first_screen_and_fits(chromium, addresses, width):
+    size = {"width": width, "height": 900}
+    with Visit(chromium, f"{addresses['file']}/book/index.html", viewport=size) as visit:
+        Panel(visit.page)
+        assert visit.page.locator(".splitlib-V").bounding_box()["y"] < 600
+        chart = visit.page.locator(".splitlib-explorer svg").first.bounding_box()
+        assert chart["y"] < 900
+        assert chart["x"] + chart["width"] <= width
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_without_javascript_and_in_print_a_still_picture_stands_in(chromium, addresses):
+    for name in ("book/index", EXPLORER):
+        address = f"{addresses['file']}/{name}.html"
+        still = ".static-figure img, .tag_static-figure img"
+        with Visit(chromium, address, java_script_enabled=False) as visit:
+            assert visit.page.locator(still).first.is_visible()
+        with Visit(chromium, address) as visit:
+            Panel(visit.page)
+            assert not visit.page.locator(still).first.is_visible()
+            visit.page.emulate_media(media="print")
+            assert visit.page.locator(still).first.is_visible()
+            assert not visit.page.locator(".splitlib-panel").is_visible()
+
+
+# ---- what the panel shows ----
+
+EXPECTED = {
+    "meanDelay": "mean_delay",
+    "outage": "outage",
+    "meanEnergy": "mean_energy",
+    "energySaving": "energy_saving",
+    "meanSplit": "mean_split",
+    "stdSplit": "std_split",
+}
+
+
+def compare_with_python(data):
+    """Compare the numbers on the page with a simulation on the same trace."""
+    setting = data["setting"]
+    fields = {field.name for field in dataclasses.fields(sl.Scenario)}
+    scenario = sl.Scenario(**{name: setting[name] for name in fields & setting.keys()})
+    assert setting["noise_power"] == scenario.noise_psd * scenario.bandwidth
+    trace = sl.page_trace(scenario, 200_000, seed=1)
+    result = sl.simulate(scenario, trace, V=setting["V"])
+    for on_page, name in EXPECTED.items():
+        assert data[on_page] == pytest.approx(getattr(result, name), rel=1e-9), (name, setting)
+    assert data["splitHistogram"] == result.split_histogram.tolist(), setting
+    assert data["queues"] == pytest.approx(result.final_queues, rel=1e-9, abs=1e-12)
+
+
+def random_settings(count):
+    """Return settings all over the ranges of the sliders, in their units."""
+    rng = np.random.default_rng(3)
+
+    def draw(low, high, log=False):
+        return float(np.exp(rng.uniform(*np.log([low, high]))) if log else rng.uniform(low, high))
+
+    for _ in range(count):
+        yield {
+            "V": draw(1e-4, 100, log=True),
+            "path_loss_exponent": draw(2, 6),
+            "alpha_max": draw(1e-3, 1, log=True),
+            "arrival_rate": draw(0.5, 40),
+            "distance": draw(1, 200),
+            "d_avg_ms": draw(5, 200),
+            "d_max_ms": draw(5, 500),
+            "epsilon": draw(0, 0.2),
+            "p_max_mw": draw(10, 1000, log=True),
+        }
+
+
+def show(panel, setting):
+    """Type a setting into the panel, and wait until all of it is shown."""
+    for name, value in setting.items():
+        panel.type(name, value)
+    panel.settle()
+    shown = panel.read("setting")[0]
+    assert shown["V"] == setting.get("V", shown["V"])
+
+
+def test_numbers_on_the_page_are_those_of_simulate(panel):
+    panel.page.get_by_role("button", name="more sliders").click()
+    compare_with_python(panel.read())
+    for setting in random_settings(24):
+        show(panel, setting)
+        data = panel.read()
+        assert data["setting"]["d_max"] == setting["d_max_ms"] / 1e3
+        compare_with_python(data)
+
+
+def test_keys_move_v_and_beta_in_the_right_direction(panel):
+    panel.click("α_max = 0.1")
+    panel.settle()
+    panel.type("V", 0.001)
+    panel.settle()
+    saving, delay = panel.read("energySaving", "meanDelay")
+    panel.press("V", "PageUp", times=12)
+    panel.settle()
+    assert panel.read("V")[0] > 0.005
+    more_saving, more_delay = panel.read("energySaving", "meanDelay")
+    assert more_saving > saving
+    assert more_delay > delay
+    split = panel.read("meanSplit")[0]
+    panel.press("path_loss_exponent", "ArrowRight", times=8)
+    assert panel.read("meanSplit")[0] > split
+    panel.press("path_loss_exponent", "ArrowLeft", times=4)
+    assert panel.read("setting")[0]["path_loss_exponent"] == pytest.approx(3.2)
+
+
+def test_dragging_beta_moves_the_split_all_the_way(panel):
+    split, saving = panel.read("meanSplit", "energySaving")
+    repaints = panel.drag("path_loss_exponent", by=0.425)  # from 3 to 4.7
+    assert repaints > 5, "the page waited for the end of the drag"
+    assert panel.read("setting")[0]["path_loss_exponent"] == pytest.approx(4.7, abs=0.1)
+    deeper, less = panel.read("meanSplit", "energySaving")
+    assert split < 3 < 12 < deeper
+    assert less < saving
+
+
+def test_what_is_drawn_follows_the_numbers(panel):
+    def bars():
+        boxes = panel.root.locator("svg rect:not(.burn-in)")
+        return [
+            float(height)
+            for height in boxes.evaluate_all("b => b.map(r => r.getAttribute('height'))")
+        ]
+
+    def marker():
+        place = panel.root.locator("svg .here").first.get_attribute("transform")
+        return [float(number) for number in re.findall(r"-?[\d.]+", place)]
+
+    histogram = panel.read("splitHistogram")[0]
+    assert np.argmax(bars()) == np.argmax(histogram)
+    assert [height > 0 for height in bars()] == [slots > 0 for slots in histogram]
+    assert panel.root.locator("svg .curve").first.locator("circle").count() == len(CURVE_V)
+    x, _ = marker()
+    panel.type("V", 1e-4)
+    panel.settle()
+    assert marker()[0] < x - 20
+    assert "mean delay" in panel.root.inner_text()
+    name = panel.root.locator("svg").first.get_attribute("aria-label")
+    assert re.search(r"Energy saving [\d.]+\s%", name)
+
+
+def test_presets_and_reset(panel):
+    for name, field, value in (
+        ("α_max = 0.5", "alpha_max", 0.5), ("α_max = 0.1", "alpha_max", 0.1),
+        ("β = 4", "path_loss_exponent", 4), ("β = 4.7", "path_loss_exponent", 4.7),
+    ):  # fmt: skip
+        panel.click(name)
+        panel.settle()
+        assert panel.read("setting")[0][field] == value
+        button = panel.root.get_by_role("button", name=name, exact=True)
+        assert button.get_attribute("aria-pressed") == "true"
+    panel.click("reset")
+    panel.settle()
+    setting = panel.read("setting")[0]
+    assert (setting["alpha_max"], setting["path_loss_exponent"], setting["V"]) == (1, 3, 3)
+    assert panel.handle("alpha_max").get_attribute("aria-valuetext") == "1"
+
+
+def test_everything_can_be_reached_and_is_announced(panel):
+    page = panel.page
+    page.get_by_role("button", name="more sliders").press("Enter")
+    names = page.locator(".splitlib-panel .noUi-handle").evaluate_all(
+        "handles => handles.map(h => [h.getAttribute('aria-label'), h.tabIndex])"
+    )
+    assert len(names) == 9
+    assert all(label and focus == 0 for label, focus in names)
+    assert page.locator(".splitlib-epsilon").is_visible()
+    panel.press("V", "ArrowRight")
+    page.wait_for_timeout(900)
+    announced = panel.root.locator("[aria-live=polite]").inner_text()
+    assert re.search(r"V [\d.]+, β 3: energy saving .* mean delay .* outage", announced)
+
+
+def test_a_broken_limit_is_told_in_words(panel):
+    panel.type("V", 100)
+    panel.settle()
+    text = panel.root.locator(".numbers").inner_text()
+    assert "✗ above D_avg" in text
+    assert "has not settled" in text
+
+
+@pytest.mark.parametrize("corner", [
+    {"V": 1e-4}, {"V": 100.0}, {"path_loss_exponent": 6.0}, {"alpha_max": 1e-3},
+    {"V": 1e-4, "path_loss_exponent": 6.0, "alpha_max": 1e-3},
+    {"V": 100.0, "path_loss_exponent": 6.0, "alpha_max": 1e-3, "arrival_rate": 40.0},
+    {"d_avg_ms": 5.0, "d_max_ms": 5.0, "epsilon": 0.0, "arrival_rate": 40.0},
+    {"distance": 1.0, "path_loss_exponent": 2.0, "p_max_mw": 1000.0},
+    {"arrival_rate": 0.5, "p_max_mw": 10.0},
+])  # fmt: skip
+def test_corners_leave_no_broken_picture(panel, corner):
+    panel.page.get_by_role("button", name="more sliders").click()
+    show(panel, corner)
+    drawing = panel.root.inner_html()
+    assert not re.search(r"NaN|Infinity|undefined|null", drawing)
+    for svg in panel.root.locator("svg").all():
+        box = svg.evaluate(
+            "s => [s.getBBox().width, s.clientWidth, s.getBBox().height, s.clientHeight]"
+        )
+        assert box[0] < box[1] + 30, "something is drawn beside the chart"
+        assert box[2] < box[3] + 30, "something is drawn below the chart"
+    compare_with_python(panel.read())
+
+
+def test_without_images_the_page_says_why_it_draws_nothing(panel):
+    panel.page.get_by_role("button", name="more sliders").click()
+    panel.type("arrival_rate", 0)
+    panel.settle()
+    assert math.isnan(panel.read("energySaving")[0])
+    text = panel.root.inner_text()
+    assert "No images arrive" in text
+    assert "NaN" not in text
+    panel.type("arrival_rate", 10)
+    panel.settle()
+    assert panel.root.locator("svg").count() > 3
+
+
+# ---- the negative control, and what else Sphinx is told ----
+
+
+def mini_book(folder, **config):
+    """Build a book of the explorer's page alone, with other settings; return its page."""
+    executed = folder / "book" / "executed"
+    executed.mkdir(parents=True)
+    shutil.copy(ROOT / "book" / "executed" / "explorer.ipynb", executed)
+    equations = "".join(f"$$\nx_{{{n}}}\n$$ (eq-{n})\n\n" for n in (13, 14, 17, 19))
+    (folder / "book" / "index.md").write_text(f"# Home\n\n{equations}")
+    (folder / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters: [{file: book/executed/explorer}]\n"
+    )
+    settings = {"execute": {"execute_notebooks": "off"}, "only_build_toc_files": True,
+                "parse": {"myst_enable_extensions": ["amsmath", "dollarmath"]}}  # fmt: skip
+    (folder / "_config.yml").write_text(yaml.safe_dump(settings | config))
+    command = [
+        sys.executable,
+        "-c",
+        "from jupyter_book.cli.main import main; main()",
+        "build",
+        "-q",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*command, str(folder)], env=environment, capture_output=True, text=True, check=False
+    )
+    page = folder / "_build" / "html" / "book" / "executed" / "explorer.html"
+    assert page.is_file(), done.stderr
+    return page
+
+
+def test_stock_settings_fail_what_is_tested_here(chromium, tmp_path):
+    page = mini_book(tmp_path)
+    with Visit(chromium, page.as_uri()) as visit:
+        formulas, drawn = typeset(visit.page)
+        assert formulas > drawn == 0
+        assert visit.outside
+        assert visit.complaints
+        assert visit.page.locator(".splitlib-panel").count() == 0
+
+
+def test_public_address_brings_buttons_that_lead_to_the_sources(tmp_path):
+    extensions = {"local_extensions": {"sphinx_public": str(ROOT / "tools")}}
+    address = "https://github.com/someone/splitlib"
+    page = mini_book(tmp_path, sphinx=extensions, repository={"url": address, "branch": "main"})
+    text = page.read_text()
+    assert (
+        "mybinder.org/v2/gh/someone/splitlib/main?urlpath=lab/tree/notebooks/explorer.ipynb" in text
+    )
+    assert (
+        "colab.research.google.com/github/someone/splitlib/blob/main/notebooks/explorer.ipynb"
+        in text
+    )
+    assert f"{address}/edit/main/notebooks/explorer.ipynb" in text
+    assert "book/executed/explorer.ipynb?" not in text
+
+
+def test_without_a_public_address_there_are_no_such_buttons():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    if config["repository"]["url"]:
+        pytest.fail(
+            "the address is set: this test and the next reader want it empty", pytrace=False
+        )
+    text = (HTML / f"{EXPLORER}.html").read_text()
+    assert "mybinder" not in text
+    assert "colab" not in text
+    assert "/edit/" not in text
+
+
+# ---- with a kernel ----
+
+SEEN = """
+import json
+from pathlib import Path
+import splitlib as sl
+
+explorer = sl.explorer.Explorer(sl.Scenario(alpha_max=0.5), V=1.0)
+
+
+def note(change):
+    result = explorer.result()
+    seen = {"V": explorer.V, "path_loss_exponent": explorer.scenario.path_loss_exponent,
+            "mean_delay": result.mean_delay, "energy_saving": result.energy_saving,
+            "split_histogram": result.split_histogram.tolist()}
+    Path("seen.tmp").write_text(json.dumps(seen))
+    Path("seen.tmp").replace("seen.json")
+    if explorer.V > 50:
+        explorer.V = 0.37
+
+
+explorer.panel.observe(note, ["V", "path_loss_exponent"])
+explorer
+"""
+
+
+@pytest.fixture(params=["lab", "voila"])
+def kernel_page(request, chromium, tmp_path):
+    """A notebook of the explorer in JupyterLab or Voila, run."""
+    notebook = new_notebook(cells=[new_code_cell(SEEN)])
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
+    nbformat.write(notebook, tmp_path / "test.ipynb")
+    port = free_port()
+    common = [f"--ServerApp.root_dir={tmp_path}", "--ServerApp.token=", "--no-browser"]
+    if request.param == "lab":
+        command = ["jupyterlab", f"--port={port}", "--allow-root", *common,
+                   "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=",
+                   "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # fmt: skip
+        address = f"http://127.0.0.1:{port}/lab/tree/test.ipynb"
+    else:
+        command = ["voila", str(tmp_path / "test.ipynb"), f"--port={port}", "--no-browser"]
+        address = f"http://127.0.0.1:{port}/"
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+                   "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
+                   "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces")}  # fmt: skip
+    log = (tmp_path / "server.log").open("w")
+    server = subprocess.Popen([sys.executable, "-m", *command], cwd=tmp_path, env=environment,
+                              stdout=log, stderr=log, start_new_session=True)  # fmt: skip
+    try:
+        _wait_for(port, server, tmp_path / "server.log")
+        with Visit(chromium, address) as visit:
+            if request.param == "lab":
+                visit.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
+                visit.page.get_by_text("| Idle").wait_for(
+                    timeout=120_000
+                )  # else it asks for a kernel
+                visit.page.evaluate(
+                    "() => { jupyterapp.commands.execute('notebook:run-all-cells'); }"
+                )
+            yield visit, tmp_path / "seen.json"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+        log.close()
+
+
+def _wait_for(port, server, log):
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status", timeout=1):
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.2)
+        assert server.poll() is None, log.read_text()
+    raise AssertionError(log.read_text())
+
+
+def _seen(file, V):
+    """Return what Python saw once its V is the given one."""
+    for _ in range(100):
+        if file.is_file():
+            seen = json.loads(file.read_text())
+            if seen["V"] == V:
+                return seen
+        time.sleep(0.1)
+    raise AssertionError(f"Python did not see V = {V}, but {file.is_file() and file.read_text()}")
+
+
+def test_with_a_kernel_python_and_the_sliders_follow_each_other(kernel_page):
+    visit, file = kernel_page
+    panel = Panel(visit.page)
+    assert panel.read("V", "setting")[1]["alpha_max"] == 0.5
+    panel.press("V", "ArrowRight", times=3)
+    panel.press("path_loss_exponent", "ArrowRight")
+    panel.settle()
+    data = panel.read()
+    seen = _seen(file, data["V"])
+    assert (
+        seen["path_loss_exponent"] == data["setting"]["path_loss_exponent"] == pytest.approx(3.05)
+    )
+    assert seen["mean_delay"] == pytest.approx(data["meanDelay"], rel=1e-9)
+    assert seen["energy_saving"] == pytest.approx(data["energySaving"], rel=1e-9)
+    assert seen["split_histogram"] == data["splitHistogram"]
+    panel.press("V", "End")  # from where Python moves it on
+    _seen(file, 0.37)
+    panel.settle()
+    assert panel.read("V")[0] == 0.37
+    assert panel.handle("V").get_attribute("aria-valuetext") == "0.37"

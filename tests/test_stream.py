@@ -1,0 +1,91 @@
+"""The generator of the page's trace: against a public one, published constants, distributions."""
+
+import numpy as np
+import pytest
+from mrg32k3a.mrg32k3a import MRG32k3a
+from scipy import stats
+
+import splitlib as sl
+from splitlib import stream
+
+# L'Ecuyer et al. (2002): A1 and A2 to the power 2^127, as every RngStreams package has them.
+A1P127 = [
+    [2427906178, 3580155704, 949770784],
+    [226153695, 1230515664, 3580155704],
+    [1988835001, 986791581, 1230515664],
+]
+A2P127 = [
+    [1464411153, 277697599, 1610723613],
+    [32183930, 1464411153, 1022607788],
+    [2824425944, 32183930, 2093834863],
+]
+
+
+def test_numbers_are_those_of_a_public_generator():
+    theirs = MRG32k3a()
+    state = stream.initial_state(0)
+    assert [stream.next_uniform(state) for _ in range(2000)] == [
+        theirs.random() for _ in range(2000)
+    ]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_streams_start_where_the_published_matrices_lead(seed):
+    state = [12345] * 6
+    for _ in range(seed):
+        x, y = state[:3], state[3:]
+        state = [sum(a * s for a, s in zip(row, x, strict=True)) % (2**32 - 209) for row in A1P127]
+        state += [
+            sum(a * s for a, s in zip(row, y, strict=True)) % (2**32 - 22853) for row in A2P127
+        ]
+    assert stream.initial_state(seed) == state
+
+
+def test_compiled_and_plain_draw_the_same():
+    uniforms, state = np.empty(300), stream.initial_state(3)
+    stream.fill_uniforms(state, 100, uniforms)
+    trace = sl.page_trace(sl.Scenario(alpha_max=0.3), n_slots=100, seed=3)
+    assert np.array_equal(trace.availability, 0.3 * uniforms[1::3])
+    gain = sl.Scenario().path_gain * -np.log(uniforms[::3])
+    assert trace.gain == pytest.approx(gain, rel=1e-14)
+    assert np.array_equal(trace.arrivals, stats.poisson.ppf(uniforms[2::3], 10))
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e-3, 0.7, 10.0, 40.0, stream.MAX_ARRIVAL_RATE])
+def test_poisson_quantiles(mean):
+    for u in np.concatenate([np.linspace(0.001, 0.999, 97), [1e-9, 1 - 1e-9]]):
+        assert stream.poisson_quantile(u, mean) == max(stats.poisson.ppf(u, mean), 0.0)
+
+
+def test_page_traces_have_the_distributions_of_the_paper():
+    scenario = sl.Scenario(alpha_max=0.4)
+    trace = sl.page_trace(scenario, 200_000, seed=1)
+    fading = trace.gain / scenario.path_gain
+    assert stats.kstest(fading, "expon").pvalue > 1e-3
+    assert stats.kstest(trace.availability, stats.uniform(0, 0.4).cdf).pvalue > 1e-3
+    counts = np.bincount(trace.arrivals, minlength=40)
+    expected = 200_000 * stats.poisson.pmf(np.arange(counts.size), 10)
+    frequent = expected > 5
+    chi2 = np.sum((counts[frequent] - expected[frequent]) ** 2 / expected[frequent])
+    assert stats.chi2.sf(chi2, frequent.sum() - 1) > 1e-3
+    series = np.array([fading, trace.availability, trace.arrivals])
+    assert np.abs(np.corrcoef(series) - np.eye(3)).max() < 0.01
+    lagged = [np.corrcoef(a[1:], b[:-1])[0, 1] for a in series for b in series]
+    assert np.abs(lagged).max() < 0.01
+
+
+def test_sliders_move_a_slot_smoothly():
+    first, second = (sl.page_trace(sl.Scenario(arrival_rate=rate), 1000) for rate in (10, 10.5))
+    assert np.array_equal(first.gain, second.gain)
+    assert (second.arrivals >= first.arrivals).all()
+    assert second.arrivals.sum() > first.arrivals.sum()
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"n_slots": 0}, "n_slots must be an integer of at least 1, got 0"),
+    ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
+    ({"scenario": sl.Scenario(arrival_rate=501)}, "arrival_rate must be a finite"),
+])  # fmt: skip
+def test_bad_input_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        sl.page_trace(**{"scenario": sl.Scenario(), **arguments})
