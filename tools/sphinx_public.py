@@ -30,7 +30,7 @@ def _lead_to_sources(
 ) -> None:
     for button in context.get("header_buttons", []):
         for single in [button, *button.get("buttons", [])]:
-            if "url" in single:
+            if "://" in single.get("url", ""):  # not the download of this very page
                 single["url"] = single["url"].replace("/book/executed/", "/notebooks/")
 
 

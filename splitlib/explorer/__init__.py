@@ -75,14 +75,14 @@ class _Slider(NamedTuple):
 
 
 _SLIDERS = (
-    _Slider("V", "V", 1, "V (s²/J)", "V, weight of energy", 1e-4, 100, 0.02, True, ".2g"),
+    _Slider("V", "V", 1, "V (s²/J)", "V, weight of energy", 1e-4, 100, 0.02, True, ".3g"),
     _Slider(
         "path_loss_exponent", "path_loss_exponent", 1, "β", "β, path-loss exponent",
         2, 6, 0.05, False, ".2f",
     ),
     _Slider(
         "alpha_max", "alpha_max", 1, "α_max", "α_max, largest availability of the host",
-        1e-3, 1, 0.02, True, ".2g",
+        1e-3, 1, 0.02, True, ".3g",
     ),
     _Slider(
         "arrival_rate", "arrival_rate", 1, "λ (images/slot)", "λ, mean number of images per slot",

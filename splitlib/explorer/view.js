@@ -152,14 +152,15 @@ function tellValues(root, model) {
 const digits = (value, places) => value.toLocaleString("en", {
   minimumFractionDigits: places, maximumFractionDigits: places,
 });
-const short = (value) => (value === 0 ? "0" : String(Number(value.toPrecision(3))));
-const whole = (value) => value.toLocaleString("en");
-const percent = (share) => `${digits(100 * share, 2)} %`;
+const short = (value) => String(Number(value.toPrecision(3))).replace("-", "−");
+const whole = (value) => value.toLocaleString("en").replace("-", "−");
+const percent = (share) => `${twoPlaces(100 * share)} %`;
+
+const twoPlaces = (value) => digits(value, 2);
 
 // A delay with the unit that suits it.
-function duration(seconds) {
-  if (seconds >= 1) return `${short(seconds)} s`;
-  return `${short(1e3 * seconds)} ms`;
+function duration(seconds, write = short) {
+  return seconds >= 1 ? `${write(seconds)} s` : `${write(1e3 * seconds)} ms`;
 }
 
 // How a mean keeps its limit. While a queue has settled, the mean may exceed its limit by what the
@@ -189,18 +190,14 @@ function numbers(state) {
   const saving = hasImages(state) ? percent(point.energy_saving) : "none: no images";
   const rows = [
     ["energy saving", saving, { text: `${short(1e3 * point.mean_energy)} mJ per slot` }],
-    ["mean delay", duration4(point.mean_delay), delay],
+    ["mean delay", duration(point.mean_delay, twoPlaces), delay],
     ["outage", percent(point.outage), outage],
-    ["splitting point", digits(point.mean_split, 2), { text: `± ${digits(point.std_split, 2)}` }],
+    ["splitting point", twoPlaces(point.mean_split), { text: `± ${twoPlaces(point.std_split)}` }],
     ["virtual queues", `Z ${short(point.samples.Z.at(-1))} s, H ${short(point.samples.H.at(-1))}`,
       settled],
   ];
   return rows.map(([name, value, { kind = "", text }]) => `
     <p class="${kind}">${name} <b>${value}</b> <span>${text}</span></p>`).join("");
-}
-
-function duration4(seconds) {
-  return seconds >= 1 ? `${digits(seconds, 2)} s` : `${digits(1e3 * seconds, 2)} ms`;
 }
 
 function said({ job, milliseconds, curve, fresh }) {
@@ -217,7 +214,7 @@ function spoken(state) {
   const { delay, outage } = verdicts(state);
   const saving = hasImages(state) ? percent(point.energy_saving) : "undefined without images";
   return `V ${short(job.setting.V)}, β ${short(job.setting.path_loss_exponent)}: energy saving `
-    + `${saving}; mean delay ${duration4(point.mean_delay)}, ${delay.text}; outage `
+    + `${saving}; mean delay ${duration(point.mean_delay, twoPlaces)}, ${delay.text}; outage `
     + `${percent(point.outage)}, ${outage.text}.`;
 }
 
@@ -418,7 +415,7 @@ function splitChart({ point, names }, size) {
       const width = 0.72 * (sx(1) - sx(0));
       const height = share > 0 ? Math.max(1, box.bottom - sy(100 * share)) : 0;
       const value = share >= 0.005
-        ? `<text x="${sx(k)}" y="${box.bottom - height - 3}" text-anchor="middle">${short2(100 * share)}</text>` : "";
+        ? `<text x="${sx(k)}" y="${box.bottom - height - 3}" text-anchor="middle">${Number((100 * share).toPrecision(2))}</text>` : "";
       return `<rect x="${sx(k) - width / 2}" y="${box.bottom - height}" width="${width}" height="${height}">
         <title>${k}, ${names[k]}: ${percent(share)}</title></rect>${value}
         <text class="small" transform="translate(${sx(k) + 3.5},${box.bottom + 5}) rotate(-90)"
@@ -426,8 +423,6 @@ function splitChart({ point, names }, size) {
     }).join(""),
   });
 }
-
-const short2 = (value) => String(Number(value.toPrecision(2)));
 
 // Z above, H below, over the same slots.
 function queueChart({ point, job }, size) {
