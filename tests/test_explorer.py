@@ -287,26 +287,37 @@ def test_dragging_beta_moves_the_split_all_the_way(panel):
     assert less < saving
 
 
+def place_of_marker(panel):
+    """Read energy saving and mean delay, in % and ms, off the first chart's axes and limit."""
+    chart = panel.root.locator("svg").first
+    x, y = numbers_in(chart.locator(".here").get_attribute("transform"))
+    ticks = chart.locator("text[text-anchor=middle]")
+    at = {text: ticks.nth(i).get_attribute("x") for i, text in enumerate(ticks.all_text_contents())}
+    zero, hundred = float(at["0"]), float(at["100"])
+    _, _, bottom, _ = numbers_in(chart.locator(".axis").get_attribute("d"))
+    limit = numbers_in(chart.locator("path.limit").get_attribute("d"))[1]
+    d_avg = 1e3 * panel.read("setting")[0]["d_avg"]
+    return 100 * (x - zero) / (hundred - zero), d_avg * (bottom - y) / (bottom - limit)
+
+
+def numbers_in(text):
+    return [float(number) for number in re.findall(r"-?[\d.]+", text)]
+
+
 def test_what_is_drawn_follows_the_numbers(panel):
-    def bars():
-        boxes = panel.root.locator("svg rect:not(.burn-in)")
-        return [
-            float(height)
-            for height in boxes.evaluate_all("b => b.map(r => r.getAttribute('height'))")
-        ]
-
-    def marker():
-        place = panel.root.locator("svg .here").first.get_attribute("transform")
-        return [float(number) for number in re.findall(r"-?[\d.]+", place)]
-
+    boxes = panel.root.locator("svg rect:not(.burn-in)")
+    heights = [
+        float(h) for h in boxes.evaluate_all("bars => bars.map(b => b.getAttribute('height'))")
+    ]
     histogram = panel.read("splitHistogram")[0]
-    assert np.argmax(bars()) == np.argmax(histogram)
-    assert [height > 0 for height in bars()] == [slots > 0 for slots in histogram]
+    assert np.argmax(heights) == np.argmax(histogram)
+    assert [height > 0 for height in heights] == [slots > 0 for slots in histogram]
     assert panel.root.locator("svg .curve").first.locator("circle").count() == len(CURVE_V)
-    x, _ = marker()
-    panel.type("V", 1e-4)
-    panel.settle()
-    assert marker()[0] < x - 20
+    for V in (3.0, 1e-2, 1e-4):
+        panel.type("V", V)
+        panel.settle()
+        saving, delay = panel.read("energySaving", "meanDelay")
+        assert place_of_marker(panel) == pytest.approx((100 * saving, 1e3 * delay), rel=0.01)
     assert "mean delay" in panel.root.inner_text()
     name = panel.root.locator("svg").first.get_attribute("aria-label")
     assert re.search(r"Energy saving [\d.]+\s%", name)
