@@ -422,7 +422,7 @@ def plot_operating_point(
     here : Result
         The adaptive policy at one V, with its history.
     curve : sequence of Result
-        The same at other V, all with settled queues or not.
+        The same at other V, settled or not.
     full_offloading : Result
         The benchmark on the same trace.
     axes : sequence of 4 Axes, optional
