@@ -97,3 +97,21 @@ def test_equal_figures_are_equal_files_and_the_style_stays_inside(sweeps, scenar
     for suffix in ("png", "svg"):
         first, second = (tmp_path / name / f"figure.{suffix}" for name in ("first", "second"))
         assert first.read_bytes() == second.read_bytes()
+
+
+def test_operating_point(scenario):
+    trace = sl.page_trace(scenario, 4000)
+    run = {"burn_in": 500}
+    curve = [sl.simulate(scenario, trace, V=V, **run) for V in (0.01, 0.1)]
+    offloading = sl.simulate(scenario, trace, policy="full_offloading", **run)
+    here = sl.simulate(scenario, trace, V=0.03, history=True, **run)
+    delay, outage, splits, queues = figures.plot_operating_point(scenario, here, curve, offloading)
+    drawn = {tuple(line.get_xydata()[0]) for line in delay.lines}
+    for result in (here, offloading, curve[0]):
+        assert (100 * result.energy_saving, 1e3 * result.mean_delay) in drawn
+    assert "%" in outage.get_ylabel()
+    heights = [bar.get_height() for bar in splits.patches]
+    assert np.allclose(heights, 100 * here.split_histogram / 3500)
+    assert queues.lines[0].get_ydata()[0] == 0
+    with pytest.raises(ValueError, match="here must have been simulated with history=True"):
+        figures.plot_operating_point(scenario, curve[0], curve, offloading)
