@@ -57,6 +57,7 @@ class Visit:
         self.outside, self.complaints = [], []
         self.context.route(lambda url: True, self._only_here)
         self.page = self.context.new_page()
+        self.page.on("websocket", self._only_own_socket)
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("requestfailed", lambda request: self.complaints.append(request.url))
@@ -64,11 +65,15 @@ class Visit:
 
     def _only_here(self, route):
         address = urlsplit(route.request.url)
-        if address.scheme in ("http", "https", "ws") and address.hostname != "127.0.0.1":
+        if address.scheme in ("http", "https") and address.hostname != "127.0.0.1":
             self.outside.append(route.request.url)
             route.abort()
         else:
             route.continue_()
+
+    def _only_own_socket(self, socket):
+        if urlsplit(socket.url).hostname != "127.0.0.1":
+            self.outside.append(socket.url)
 
     def _listen(self, message):
         if message.type == "error":

@@ -95,6 +95,25 @@ def test_an_own_scenario_fits_whatever_its_values():
     assert explorer.result().V == 1e4
 
 
+@pytest.mark.parametrize("scenario", [
+    sl.Scenario(),
+    sl.Scenario(d_max=0.003, d_avg=0.0005, distance=0.5, epsilon=0.9995, alpha_max=1 / 3),
+    sl.Scenario(p_min=0.033, p_max=0.033, d_avg=1 / 30),
+    sl.Scenario(p_min=2.0, p_max=3.0),
+])  # fmt: skip
+def test_every_slider_may_be_moved_to_its_ends(scenario):
+    explorer = Explorer(scenario, n_slots=50, burn_in=0)
+    assert explorer.scenario == scenario
+    sliders = [widget for box in explorer.children[:2] for widget in box.children]
+    for name in explorer.panel.sliders:
+        (slider,) = (w for w in sliders if f"splitlib-{name}" in w._dom_classes)
+        base = getattr(slider, "base", None)
+        for end in (slider.min, slider.max):
+            setattr(explorer.panel, name, base**end if base else end)
+            assert explorer.result().n_slots == 50
+        explorer.scenario = scenario
+
+
 @pytest.mark.parametrize(("arguments", "error", "message"), [
     ({"scenario": 3}, TypeError, "scenario must be a Scenario, got 3"),
     ({"V": 0}, ValueError, r"V must be a finite number in \(0, inf\), got 0"),
@@ -333,8 +352,14 @@ def test_presets_and_reset(panel):
         assert panel.read("setting")[0][field] == value
         button = panel.root.get_by_role("button", name=name, exact=True)
         assert button.get_attribute("aria-pressed") == "true"
+    panel.root.evaluate(
+        "root => { window.seen = []; new MutationObserver(() => seen.push(root.dataset.setting))"
+        ".observe(root, { attributes: true, attributeFilter: ['data-setting'] }); }"
+    )
     panel.click("reset")
     panel.settle()
+    assert len(set(panel.page.evaluate("seen"))) == 1, "reset went through settings of its own"
+    assert panel.root.get_by_role("button", name="reset").get_attribute("aria-pressed") is None
     setting = panel.read("setting")[0]
     assert (setting["alpha_max"], setting["path_loss_exponent"], setting["V"]) == (1, 3, 3)
     assert panel.handle("alpha_max").get_attribute("aria-valuetext") == "1"
@@ -347,12 +372,16 @@ def test_everything_can_be_reached_and_is_announced(panel):
         "handles => handles.map(h => [h.getAttribute('aria-label'), h.tabIndex])"
     )
     assert len(names) == 9
+    assert page.locator(".splitlib-panel [title=null], .splitlib-panel [title='']").count() == 0
+    assert page.locator(".splitlib-main button").get_attribute("aria-expanded") == "true"
     assert all(label and focus == 0 for label, focus in names)
     assert page.locator(".splitlib-epsilon").is_visible()
     panel.press("V", "ArrowRight")
     page.wait_for_timeout(900)
     announced = panel.root.locator("[aria-live=polite]").inner_text()
-    assert re.search(r"V [\d.]+, β 3: energy saving .* mean delay .* outage", announced)
+    assert re.search(
+        r"V [\d.]+, β 3, α_max 1: energy saving .* mean delay .* outage .* settled", announced
+    )
 
 
 def test_a_broken_limit_is_told_in_words(panel):
@@ -360,7 +389,8 @@ def test_a_broken_limit_is_told_in_words(panel):
     panel.settle()
     text = panel.root.locator(".numbers").inner_text()
     assert "✗ above D_avg" in text
-    assert "has not settled" in text
+    assert "not settled" in text
+    assert panel.root.locator("svg .broken").count() == 1
 
 
 @pytest.mark.parametrize("corner", [
@@ -456,26 +486,24 @@ def test_public_address_brings_buttons_that_lead_to_the_sources(tmp_path):
     assert "book/executed/explorer.ipynb?" not in text
 
 
-def test_without_a_public_address_there_are_no_such_buttons():
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    if config["repository"]["url"]:
-        pytest.fail(
-            "the address is set: this test and the next reader want it empty", pytrace=False
-        )
-    text = (HTML / f"{EXPLORER}.html").read_text()
-    assert "mybinder" not in text
-    assert "colab" not in text
-    assert "/edit/" not in text
+def test_without_a_public_address_there_are_no_such_buttons(tmp_path):
+    extensions = {"local_extensions": {"sphinx_public": str(ROOT / "tools")}}
+    text = mini_book(tmp_path, sphinx=extensions, repository={"url": ""}).read_text()
+    assert not re.search("mybinder|colab|/edit/", text)
 
 
 # ---- with a kernel ----
 
 SEEN = """
+import dataclasses
 import json
 from pathlib import Path
 import splitlib as sl
 
-explorer = sl.explorer.Explorer(sl.Scenario(alpha_max=0.5), V=1.0)
+network = sl.mobilenet_v2()
+stages = [dataclasses.replace(stage, name='<b>&"' + stage.name) for stage in network.stages]
+network = dataclasses.replace(network, stages=stages)
+explorer = sl.explorer.Explorer(sl.Scenario(network=network, alpha_max=0.5), V=1.0)
 
 
 def note(change):
@@ -566,6 +594,9 @@ def test_with_a_kernel_python_and_the_sliders_follow_each_other(kernel_page):
     visit, file = kernel_page
     panel = Panel(visit.page)
     assert panel.read("V", "setting")[1]["alpha_max"] == 0.5
+    names = panel.root.locator("svg .small").all_text_contents()
+    assert names[:2] == ["input", '<b>&"stem']
+    assert names[15] == '<b>&"block …'
     panel.press("V", "ArrowRight", times=3)
     panel.press("path_loss_exponent", "ArrowRight")
     panel.settle()

@@ -175,9 +175,14 @@ def _widget_ids(notebook: Notebook) -> list[str]:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             visit(output.get("data", {}).get(WIDGET_VIEW, {}).get("model_id", ""))
+    known = dict(said)
     for index, model_id in enumerate(found):
-        said = {other: text.replace(model_id, str(index)) for other, text in said.items()}
-    for model_id in sorted(said.keys() - set(found), key=lambda other: said[other]):
+        known = {other: text.replace(model_id, f"#{index}") for other, text in known.items()}
+
+    def without_ids(model_id: str) -> str:
+        return re.sub(r"IPY_MODEL_\w+", "", known[model_id])
+
+    for model_id in sorted(said.keys() - set(found), key=without_ids):
         visit(model_id)
     return found
 

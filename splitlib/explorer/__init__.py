@@ -57,6 +57,7 @@ class _Slider(NamedTuple):
             max=scale(self.high),
             step=self.step,
             description=self.label,
+            tooltip=self.spoken,
             readout_format=self.readout,
             # The panel follows a slider that is dragged. If the slider told so itself, it would
             # first move every value to its nearest step, even where nobody touches it.
@@ -66,11 +67,15 @@ class _Slider(NamedTuple):
         slider.add_class(f"splitlib-{self.trait}")
         return slider
 
+    def from_si(self, value: float) -> float:
+        """Return a value of the scenario in the slider's unit, so that 0.07 s are 70 ms."""
+        short = float(f"{value * self.per_si:.12g}")
+        return short if short / self.per_si == value else float(value * self.per_si)
+
     def move(self, slider: ipywidgets.Widget, value: float) -> None:
         """Put the slider to a value, and widen it where it is too short for it."""
         at = math.log10(value) if self.log else value
-        slider.min = min(slider.min, math.floor(at / self.step) * self.step)
-        slider.max = max(slider.max, math.ceil(at / self.step) * self.step)
+        slider.min, slider.max = min(slider.min, at), max(slider.max, at)
         slider.value = value
 
 
@@ -216,7 +221,9 @@ class Explorer(ipywidgets.VBox):
         self._sliders = {slider.trait: slider.widget() for slider in _SLIDERS}
         self.V, self.scenario = V, scenario
         more = ipywidgets.ToggleButton(
-            description="more sliders", layout=ipywidgets.Layout(width="110px")
+            description="more sliders",
+            tooltip="availability, load, distance, limits and power",
+            layout=ipywidgets.Layout(width="110px"),
         )
         # Links that live in the page, since they have to work without a kernel.
         self._links = [
@@ -249,6 +256,8 @@ class Explorer(ipywidgets.VBox):
             for slider in _SLIDERS
             if slider.field != "V"
         }
+        # 10 to the power of a slider's lower end may lie a rounding error below p_min.
+        moved["p_max"] = max(moved["p_max"], self._scenario.p_min)
         return dataclasses.replace(self._scenario, **moved)
 
     @scenario.setter
@@ -275,13 +284,13 @@ class Explorer(ipywidgets.VBox):
                 name: {"splits": [rule.splits.start, rule.splits.stop], "at_p_max": rule.at_p_max}
                 for name, rule in rules.items()
             }
-            low = math.ceil(math.log10(scenario.p_min * 1e3) * 50) / 50
-            slider = self._sliders["p_max_mw"]
-            slider.min = min(low, slider.max)
+            power = self._sliders["p_max_mw"]
+            lowest = math.log10(scenario.p_min * 1e3)
+            power.max = max(power.max, lowest)
+            power.min = lowest
             self._move(
                 {
-                    # Twelve digits, so that 0.07 s are 70 ms.
-                    slider.trait: float(f"{getattr(scenario, slider.field) * slider.per_si:.12g}")
+                    slider.trait: slider.from_si(getattr(scenario, slider.field))
                     for slider in _SLIDERS
                     if slider.field != "V"
                 }
@@ -291,8 +300,9 @@ class Explorer(ipywidgets.VBox):
         """Put sliders and panel to ``values``, and let "reset" come back to them."""
         for slider in _SLIDERS:
             if slider.trait in values:
-                slider.move(self._sliders[slider.trait], values[slider.trait])
+                # The panel first: a page that answers late then answers with the slider.
                 setattr(self.panel, slider.trait, values[slider.trait])
+                slider.move(self._sliders[slider.trait], values[slider.trait])
         self.panel.initial = {**self.panel.initial, **values}
 
     @property

@@ -52,6 +52,8 @@ def to_javascript(functions: tuple[Callable[..., Any], ...] = FUNCTIONS) -> str:
     ------
     pscript.JSError
         If PScript cannot take a function.
+    ValueError
+        If two modules have a constant of the same name and different values.
 
     Examples
     --------
@@ -60,12 +62,12 @@ def to_javascript(functions: tuple[Callable[..., Any], ...] = FUNCTIONS) -> str:
     True
     """
     trees = [_function_tree(function) for function in functions]
-    of_modules = {
-        name: value
-        for function in functions
-        for name, value in function.__globals__.items()
-        if name.isupper() and isinstance(value, (int, float))
-    }
+    of_modules: dict[str, float] = {}
+    for function in functions:
+        for name, value in function.__globals__.items():
+            is_constant = name.isupper() and isinstance(value, (int, float))
+            if is_constant and of_modules.setdefault(name, value) != value:
+                raise ValueError(f"two modules give {name} different values")
     of_math = {
         node.attr
         for tree in trees

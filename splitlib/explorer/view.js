@@ -1,6 +1,9 @@
 // Draws what the worker computes. WORKER, the worker's script, stands above this text.
 
-const FIXED = ["costs", "constants", "policies", "split_names", "n_slots", "burn_in", "seed"];
+// What a job takes from the model as it is.
+const FIXED = [
+  "costs", "policies", "split_names", "curve_V", "tolerance", "state", "seed", "n_slots", "burn_in",
+];
 const PRESETS = [
   ["α_max = 1", { alpha_max: 1 }],
   ["0.5", { alpha_max: 0.5 }],
@@ -24,14 +27,30 @@ function render({ model, el }) {
   const settings = Object.keys(model.get("sliders"));
   const part = (name) => root.querySelector(`.${name}`);
   const url = URL.createObjectURL(new Blob([WORKER], { type: "text/javascript" }));
-  const worker = new Worker(url);
+  let worker;
+  try {
+    worker = new Worker(url);
+  } catch (error) {
+    part("said").textContent = `This page cannot simulate, since it may not start a worker: ${error}`;
+    return () => URL.revokeObjectURL(url);
+  }
   let shown = {};
   let aloud;
+  let asked = false;
 
-  const ask = () => worker.postMessage(jobOf(model));
+  // Once for all that changes together, so that nothing in between is computed.
+  const ask = () => {
+    if (!asked) {
+      queueMicrotask(() => {
+        asked = false;
+        worker.postMessage(jobOf(model));
+      });
+    }
+    asked = true;
+  };
   const paint = () => {
     if (!shown.point) return;
-    const state = { ...shown, names: model.get("split_names"), fresh: isFresh(shown) };
+    const state = { ...shown, fresh: shown.curve?.key === shown.key };
     part("numbers").innerHTML = numbers(state);
     document.documentElement.classList.add("explorer-runs"); // a still picture may go
     part("charts").innerHTML = charts(state, part("charts").clientWidth);
@@ -48,7 +67,7 @@ function render({ model, el }) {
       paint();
     }
   };
-  worker.onerror = ({ message }) => (part("said").textContent = `No simulation: ${message}`);
+  worker.onerror = ({ message }) => (part("said").textContent = `The simulation did not start: ${message ?? "unknown reason"}`);
 
   for (const [text, values] of [...PRESETS, ["reset", null]]) {
     const button = document.createElement("button");
@@ -57,7 +76,7 @@ function render({ model, el }) {
     const chosen = () => values ?? model.get("initial");
     const mark = () => {
       const pressed = Object.entries(chosen()).every(([name, value]) => model.get(name) === value);
-      button.setAttribute("aria-pressed", values !== null && pressed);
+      if (values) button.setAttribute("aria-pressed", pressed);
     };
     const [name] = Object.keys(values ?? {});
     if (name) {
@@ -66,21 +85,27 @@ function render({ model, el }) {
       model.on(`change:${name}`, mark);
     }
     button.onclick = () => {
-      for (const [name, value] of Object.entries(chosen())) model.set(name, value);
+      model.set(chosen());
       model.save_changes();
     };
     mark();
     part("presets").append(button);
   }
 
-  for (const name of [...settings, ...FIXED]) model.on(`change:${name}`, ask);
-  const unfold = () => root.closest(".splitlib-panel")?.classList.toggle("more-open", model.get("more"));
+  const causes = [...settings, ...FIXED, "constants"];
+  for (const name of causes) model.on(`change:${name}`, ask);
+  const unfold = () => {
+    const panel = root.closest(".splitlib-panel");
+    panel?.classList.toggle("more-open", model.get("more"));
+    panel?.querySelector(".splitlib-main button")?.setAttribute("aria-expanded", model.get("more"));
+  };
   model.on("change:more", unfold);
   const size = new ResizeObserver(paint);
   size.observe(part("charts"));
+  let tries = 100; // the sliders may come later than this view, or not at all
   const labelling = setInterval(() => {
     unfold();
-    if (attachSliders(root, model)) clearInterval(labelling);
+    if (attachSliders(root, model) || --tries === 0) clearInterval(labelling);
   }, 100);
   ask();
   return () => {
@@ -89,7 +114,7 @@ function render({ model, el }) {
     size.disconnect();
     clearInterval(labelling);
     clearTimeout(aloud);
-    for (const name of [...settings, ...FIXED, "more"]) model.off(`change:${name}`);
+    for (const name of [...causes, "more"]) model.off(`change:${name}`);
   };
 }
 
@@ -101,15 +126,8 @@ function jobOf(model) {
   for (const [name, { field, per_si }] of Object.entries(model.get("sliders"))) {
     setting[field] = model.get(name) / per_si;
   }
-  const names = ["costs", "curve_V", "tolerance", "state", "seed", "n_slots", "burn_in"];
-  const fixed = Object.fromEntries(names.map((name) => [name, model.get(name)]));
-  return { setting, ...fixed, ...model.get("policies") };
-}
-
-// Tell whether the curve belongs to the setting of the point; its own V does not matter to it.
-function isFresh({ job, curve }) {
-  const key = ({ setting: { V, ...rest }, costs, seed }) => JSON.stringify([rest, costs, seed]);
-  return Boolean(curve) && key(curve.job) === key(job);
+  const fixed = Object.fromEntries(FIXED.map((name) => [name, model.get(name)]));
+  return { setting, ...fixed };
 }
 
 // Give each slider its name and value for screen readers, and follow it while it is dragged; tell
@@ -129,6 +147,10 @@ function attachSliders(root, model) {
     readout.setAttribute("aria-label", `${label}, as a number`);
     readout.setAttribute("role", "textbox");
     const { noUiSlider } = slider.querySelector(".noUi-target");
+    // On a log scale its own words would be the exponent.
+    const words = (value) => String(Number((log ? 10 ** value : value).toPrecision(4)));
+    noUiSlider.updateOptions({ ariaFormat: { to: words, from: Number } }, false);
+    tellValue(handle, model.get(name));
     noUiSlider.off("slide.splitlib");
     noUiSlider.on("slide.splitlib", ([value]) => {
       model.set(name, log ? 10 ** value : value);
@@ -138,12 +160,16 @@ function attachSliders(root, model) {
   return complete;
 }
 
-// Tell screen readers the value of each slider; on a log scale it would tell them its exponent.
+function tellValue(handle, value) {
+  handle.setAttribute("aria-valuetext", Number(value.toPrecision(4)));
+}
+
+// Tell screen readers where each slider stands exactly, which may be between two steps.
 function tellValues(root, model) {
   const panel = root.closest(".splitlib-panel");
   for (const name of Object.keys(model.get("sliders"))) {
     const handle = panel?.querySelector(`.splitlib-${name} .noUi-handle`);
-    handle?.setAttribute("aria-valuetext", Number(model.get(name).toPrecision(4)));
+    if (handle) tellValue(handle, model.get(name));
   }
 }
 
@@ -154,7 +180,7 @@ const digits = (value, places) => value.toLocaleString("en", {
 });
 const short = (value) => String(Number(value.toPrecision(3))).replace("-", "−");
 const whole = (value) => value.toLocaleString("en").replace("-", "−");
-const percent = (share) => `${twoPlaces(100 * share)} %`;
+const percent = (share) => `${twoPlaces(100 * share).replace("-", "−")} %`;
 
 const twoPlaces = (value) => digits(value, 2);
 
@@ -186,14 +212,15 @@ function numbers(state) {
   const { delay, outage } = verdicts(state);
   const settled = point.settled
     ? { kind: "kept", text: "✓ this V has settled" }
-    : { kind: "broken", text: "✗ still growing: this V has not settled" };
+    : { kind: "broken", text: "✗ higher at the end than after the burn-in: not settled" };
   const saving = hasImages(state) ? percent(point.energy_saving) : "none: no images";
   const rows = [
     ["energy saving", saving, { text: `${short(1e3 * point.mean_energy)} mJ per slot` }],
     ["mean delay", duration(point.mean_delay, twoPlaces), delay],
     ["outage", percent(point.outage), outage],
-    ["splitting point", twoPlaces(point.mean_split), { text: `± ${twoPlaces(point.std_split)}` }],
-    ["virtual queues", `Z ${short(point.samples.Z.at(-1))} s, H ${short(point.samples.H.at(-1))}`,
+    ["mean splitting point", hasImages(state) ? twoPlaces(point.mean_split) : "none",
+      { text: `standard deviation ${twoPlaces(point.std_split)}` }],
+    ["queues at the end", `Z ${short(point.samples.Z.at(-1))} s, H ${short(point.samples.H.at(-1))}`,
       settled],
   ];
   return rows.map(([name, value, { kind = "", text }]) => `
@@ -204,7 +231,7 @@ function said({ job, milliseconds, curve, fresh }) {
   const run = `${whole(job.n_slots)} slots (the first ${whole(job.burn_in)} left out) of seed `
     + `${job.seed} in ${digits(milliseconds, 0)} ms`;
   const line = fresh
-    ? `the curve, ${curve.points.length} such runs, in ${digits(curve.milliseconds, 0)} ms`
+    ? `the curve and the benchmarks, ${curve.points.length + 2} such runs, in ${digits(curve.milliseconds, 0)} ms`
     : "the curve follows";
   return `Ran in this page: ${run}; ${line}.`;
 }
@@ -213,9 +240,11 @@ function spoken(state) {
   const { point, job } = state;
   const { delay, outage } = verdicts(state);
   const saving = hasImages(state) ? percent(point.energy_saving) : "undefined without images";
-  return `V ${short(job.setting.V)}, β ${short(job.setting.path_loss_exponent)}: energy saving `
+  const { V, path_loss_exponent, alpha_max } = job.setting;
+  return `V ${short(V)}, β ${short(path_loss_exponent)}, α_max ${short(alpha_max)}: energy saving `
     + `${saving}; mean delay ${duration(point.mean_delay, twoPlaces)}, ${delay.text}; outage `
-    + `${percent(point.outage)}, ${outage.text}.`;
+    + `${percent(point.outage)}, ${outage.text}; mean splitting point ${twoPlaces(point.mean_split)}; `
+    + `${point.settled ? "settled" : "not settled"}.`;
 }
 
 // Numbers at full precision, for whoever checks them.
@@ -232,7 +261,7 @@ const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase
 
 // ---- what is drawn ----
 
-const FONT = 11;
+const LONGEST_NAME = 12; // letters of a splitting point's name under its bar
 const MARGIN = { left: 44, right: 12, top: 22, bottom: 32 };
 
 function charts(state, width) {
@@ -273,6 +302,13 @@ function ticks(low, high, log, count = 5) {
   return values;
 }
 
+// A network's names, as they are given, inside the drawing.
+function escaped(name) {
+  const text = document.createElement("span");
+  text.textContent = name;
+  return text.innerHTML.replaceAll('"', "&quot;");
+}
+
 // A frame with title, axes and grid; `draw` puts the rest into it, given the two scales.
 function chart({ width, height }, { title, xLabel, x, y, about, draw, names, margin = {} }) {
   const m = { ...MARGIN, ...margin };
@@ -300,6 +336,7 @@ const MARKS = {
   }).map((at, i) => `${i ? "L" : "M"}${at}`).join("") + "Z",
   cross: "M-5,-5L5,5M-5,5L5,-5",
   here: "M0,-9A9,9 0 1 1 -0.01,-9Z",
+  broken: "M0,-9A9,9 0 1 1 -0.01,-9ZM-13,-13L13,13M-13,13L13,-13",
 };
 
 function mark(kind, x, y, className, about) {
@@ -307,15 +344,16 @@ function mark(kind, x, y, className, about) {
 }
 
 // The points of the adaptive method over all V, the two benchmarks and where the sliders stand.
-function tradeoff(state, read, format, floor = 0) {
+function tradeoff(state, read, format, kept) {
   const { point, curve, fresh } = state;
   const old = curve && hasImages({ point: curve.local }) ? curve : null;
   return {
-    values: [point, ...(old ? [...old.points, old.local] : [])].map(read).filter((v) => v > floor),
+    values: [point, ...(old ? [...old.points, old.local] : [])].map(read).filter((v) => v > 0),
     draw(sx, sy, box) {
       const inside = (value) => Math.min(Math.max(sy(Math.max(value, 1e-300)), box.top), box.bottom);
       const x = (run) => sx(100 * run.energy_saving);
       const y = (run) => inside(read(run));
+      const none = (run) => (read(run) > 0 ? "" : " (0)"); // a log axis cannot show it
       let drawing = "";
       if (old) {
         const points = [...old.points].sort((a, b) => a.V - b.V);
@@ -330,9 +368,9 @@ function tradeoff(state, read, format, floor = 0) {
           sy(Math.max(read(old.offloading), 1e-300)) < box.top, format);
         drawing += mark("cross", x(old.local), y(old.local), "bench",
           `full local: 0 %, ${format(old.local)}`);
-        drawing += `<text x="${x(old.local) + 10}" y="${y(old.local) - 4}">full local</text></g>`;
+        drawing += `<text x="${x(old.local) + 10}" y="${y(old.local) - 4}">full local${none(old.local)}</text></g>`;
       }
-      return drawing + mark("here", x(point), y(point), "here",
+      return drawing + mark(kept === "broken" ? "broken" : "here", x(point), y(point), `here ${kept}`,
         `V = ${short(point.V)}: ${percent(point.energy_saving)}, ${format(point)}`);
     },
   };
@@ -345,7 +383,7 @@ function offloadingMark(run, x, y, box, isAbove, format) {
   const about = `full offloading: ${percent(run.energy_saving)}, ${format(run)}`;
   const text = `full offloading${isLeft ? ` ← ${whole(Math.round(100 * run.energy_saving))} %` : ""}${
     isAbove ? ` ↑ ${format(run)}` : ""}`;
-  const [side, anchor] = isLeft ? [12, "start"] : [-12, "end"];
+  const [side, anchor] = left < (box.left + box.right) / 2 ? [12, "start"] : [-12, "end"];
   return `${mark("star", left, top, "bench", about)}
     <text x="${left + side}" y="${top + 4}" text-anchor="${anchor}">${text}</text>`;
 }
@@ -366,13 +404,15 @@ function limit(sx, sy, box, value, text) {
 function delayChart(state, size) {
   const { d_avg } = state.job.setting;
   const format = (run) => duration(run.mean_delay);
-  const { values, draw } = tradeoff(state, (run) => 1e3 * run.mean_delay, format);
+  const { values, draw } = tradeoff(state, (run) => 1e3 * run.mean_delay, format,
+    verdicts(state).delay.kind);
   const all = [...values, 1e3 * d_avg];
   const { point } = state;
   return chart(size, {
     title: "mean end-to-end delay (ms)",
     xLabel: "energy saving (%)",
-    about: `Energy saving ${percent(point.energy_saving)} at a mean delay of ${format(point)}`,
+    about: `Energy saving ${percent(point.energy_saving)} at a mean delay of ${format(point)}, ${
+      verdicts(state).delay.text}`,
     x: { range: savings(state) },
     y: { range: [0, 1.4 * Math.max(...all)] },
     draw: (sx, sy, box) => limit(sx, sy, box, 1e3 * d_avg, `D_avg = ${duration(d_avg)}`) + draw(sx, sy, box),
@@ -382,13 +422,14 @@ function delayChart(state, size) {
 function outageChart(state, size) {
   const { epsilon } = state.job.setting;
   const format = (run) => percent(run.outage);
-  const { values, draw } = tradeoff(state, (run) => 100 * run.outage, format);
+  const { values, draw } = tradeoff(state, (run) => 100 * run.outage, format,
+    verdicts(state).outage.kind);
   const all = [...values, 100 * epsilon].filter((value) => value > 0);
   const low = Math.min(1, ...all) / 3;
   return chart(size, {
     title: "outage probability (%)",
     xLabel: "energy saving (%)",
-    about: `Outage probability ${format(state.point)}, limit ${short(100 * epsilon)} percent`,
+    about: `Outage probability ${format(state.point)}, ${verdicts(state).outage.text}`,
     x: { range: savings(state) },
     y: { range: [low, 130], log: true },
     draw: (sx, sy, box) => (epsilon > 0
@@ -398,13 +439,16 @@ function outageChart(state, size) {
   });
 }
 
-function splitChart({ point, names }, size) {
+function splitChart({ point, job }, size) {
+  const names = job.split_names.map((name) => escaped(name));
+  const shown = job.split_names.map((name) =>
+    escaped(name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name));
   const total = point.split_histogram.reduce((sum, slots) => sum + slots, 0);
   const shares = point.split_histogram.map((slots) => slots / total);
   const most = shares.indexOf(Math.max(...shares));
-  const longest = Math.max(...names.map((name) => name.length));
+  const longest = Math.max(...job.split_names.map((name) => Math.min(name.length, LONGEST_NAME)));
   return chart(size, {
-    title: "how often each splitting point is chosen (% of slots)",
+    title: "where the network is cut (% of slots)",
     xLabel: "",
     names,
     margin: { bottom: 14 + 5.2 * longest },
@@ -419,7 +463,7 @@ function splitChart({ point, names }, size) {
       return `<rect x="${sx(k) - width / 2}" y="${box.bottom - height}" width="${width}" height="${height}">
         <title>${k}, ${names[k]}: ${percent(share)}</title></rect>${value}
         <text class="small" transform="translate(${sx(k) + 3.5},${box.bottom + 5}) rotate(-90)"
-          text-anchor="end">${names[k]}</text>`;
+          text-anchor="end">${shown[k]}</text>`;
     }).join(""),
   });
 }
@@ -428,18 +472,18 @@ function splitChart({ point, names }, size) {
 function queueChart({ point, job }, size) {
   const { slot, Z, H } = point.samples;
   const half = (size.height - 8) / 2;
-  const one = (values, title, name, last) => chart({ ...size, height: last ? half + 8 : half }, {
+  const one = (values, title, last) => chart({ ...size, height: last ? half + 8 : half }, {
     title,
     xLabel: last ? "slots (thousands)" : "",
-    about: `${name} ends at ${short(values.at(-1))}`,
+    about: `${title}: ${short(values.at(-1))} at the end`,
     margin: { bottom: last ? 30 : 16, top: 20 },
     x: { range: [0, job.n_slots / 1e3] },
-    y: { range: [0, 1.1 * Math.max(...values, 1e-12)] },
+    y: { range: [0, 1.1 * (Math.max(...values) || 1)] },
     draw: (sx, sy, box) => `
       <rect class="burn-in" x="${box.left}" y="${box.top}" width="${sx(job.burn_in / 1e3) - box.left}"
         height="${box.bottom - box.top}"><title>left out of all means</title></rect>
       <polyline class="queue" points="${values.map((v, i) => `${sx(slot[i] / 1e3)},${sy(v)}`).join(" ")}"/>`,
   });
-  return `<div>${one(Z, "virtual queue Z of the delay (s)", "Z", false)}${
-    one(H, "virtual queue H of the outages", "H", true)}</div>`;
+  return `<div>${one(Z, "virtual queue Z of the delay (s)", false)}${
+    one(H, "virtual queue H of the outages", true)}</div>`;
 }

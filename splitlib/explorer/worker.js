@@ -29,44 +29,53 @@ async function work() {
       const job = next;
       next = null;
       const start = performance.now();
+      const key = curveKey(job);
       prepare(job);
-      const point = finish(simulate(job, job.setting.V, job.adaptive));
-      postMessage({ kind: "point", job, point, milliseconds: performance.now() - start });
-      await drawCurve(job);
+      const point = finish(simulate(job, job.setting.V, job.policies.adaptive));
+      postMessage({ kind: "point", job, key, point, milliseconds: performance.now() - start });
+      await drawCurve(job, key);
     }
   } finally {
     working = false;
   }
 }
 
-async function drawCurve(job) {
-  const { V, ...rest } = job.setting;
-  const key = JSON.stringify([rest, job.costs, job.seed]);
-  const isDone = curve.key === key && curve.points.size === job.curve_V.length;
-  if (!isDone) await pause();
-  if (next) return;
-  const start = performance.now();
-  if (curve.key !== key) curve = { key, points: new Map(), milliseconds: 0 };
-  if (!curve.offloading) {
-    curve.offloading = finish(simulate(job, V, job.full_offloading));
-    curve.local = finish(simulate(job, V, job.full_local));
-  }
-  for (const weight of job.curve_V) {
-    if (curve.points.has(weight)) continue;
-    const run = simulate(job, weight, job.adaptive);
-    let step = run.next();
-    for (let since = performance.now(); !step.done; step = run.next()) {
+// What the curve follows from: all but the V at which the slider stands.
+function curveKey({ setting: { V, ...rest }, costs }) {
+  return JSON.stringify([rest, costs]);
+}
+
+async function drawCurve(job, key) {
+  if (curve.key !== key) curve = { key, runs: new Map(), milliseconds: 0 };
+  const { adaptive, full_offloading, full_local } = job.policies;
+  const plan = [
+    ["offloading", 1, full_offloading],
+    ["local", 1, full_local],
+    ...job.curve_V.map((weight) => [weight, weight, adaptive]),
+  ];
+  if (curve.runs.size < plan.length) await pause();
+  for (const [name, weight, policy] of plan) {
+    if (next) return;
+    if (curve.runs.has(name)) continue;
+    let since = performance.now();
+    const run = simulate(job, weight, policy);
+    for (let step = run.next(); ; step = run.next()) {
+      if (step.done) {
+        const { samples, ...numbers } = step.value; // nobody draws the queues of these
+        curve.runs.set(name, numbers);
+        break;
+      }
       if (performance.now() - since < SLICE) continue;
+      curve.milliseconds += performance.now() - since;
       await breathe();
       if (next) return;
       since = performance.now();
     }
-    curve.points.set(weight, step.value);
+    curve.milliseconds += performance.now() - since;
   }
-  curve.milliseconds += performance.now() - start;
-  const points = job.curve_V.map((weight) => curve.points.get(weight));
-  const { offloading, local, milliseconds } = curve;
-  postMessage({ kind: "curve", job, points, offloading, local, milliseconds });
+  const points = job.curve_V.map((weight) => curve.runs.get(weight));
+  const [offloading, local] = [curve.runs.get("offloading"), curve.runs.get("local")];
+  postMessage({ kind: "curve", key, points, offloading, local, milliseconds: curve.milliseconds });
 }
 
 // Wait for a while, or for a new job.
