@@ -342,6 +342,16 @@ def test_what_is_drawn_follows_the_numbers(panel):
     assert re.search(r"Energy saving [\d.]+\s%", name)
 
 
+def test_the_sliders_show_what_is_simulated(panel):
+    readout = panel.page.locator(".splitlib-V .widget-readout").first
+    assert panel.read("V")[0] == 3
+    assert readout.inner_text() == "3.00"
+    panel.type("V", 0.37)
+    panel.settle()
+    assert readout.inner_text() == "0.370"
+    assert panel.handle("V").get_attribute("aria-valuetext") == "0.37"
+
+
 def test_presets_and_reset(panel):
     for name, field, value in (
         ("α_max = 0.5", "alpha_max", 0.5), ("α_max = 0.1", "alpha_max", 0.1),

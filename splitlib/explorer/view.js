@@ -147,15 +147,15 @@ function attachSliders(root, model) {
     readout.setAttribute("aria-label", `${label}, as a number`);
     readout.setAttribute("role", "textbox");
     const { noUiSlider } = slider.querySelector(".noUi-target");
-    // On a log scale its own words would be the exponent.
-    const words = (value) => String(Number((log ? 10 ** value : value).toPrecision(4)));
-    noUiSlider.updateOptions({ ariaFormat: { to: words, from: Number } }, false);
+    const meant = (value) => (log ? 10 ** value : value);
     tellValue(handle, model.get(name));
-    noUiSlider.off("slide.splitlib");
+    noUiSlider.off(".splitlib");
     noUiSlider.on("slide.splitlib", ([value]) => {
-      model.set(name, log ? 10 ** value : value);
+      model.set(name, meant(value));
       model.save_changes();
     });
+    // The slider has just told its own position, which on a log scale is the exponent.
+    noUiSlider.on("set.splitlib", ([value]) => tellValue(handle, meant(value)));
   }
   return complete;
 }
