@@ -28,8 +28,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from splitlib.kernel import have_settled
 from splitlib.scenario import Scenario
-from splitlib.simulate import Result, confidence_interval, settled
+from splitlib.simulate import SETTLED_TOLERANCE, Result, confidence_interval, settled
 
 _COLORS = sns.color_palette("colorblind")
 _MARKERS = "osD^v"
@@ -406,11 +407,20 @@ def plot_split_heatmaps(data: xr.Dataset, axes: list[Axes] | None = None) -> lis
     return axes
 
 
+def _has_settled(result: Result, scenario: Scenario) -> bool:
+    """Tell whether one run has settled; see `splitlib.settled`."""
+    z_growth, h_growth = result.queue_growth
+    limits = scenario.d_avg, scenario.d_max, scenario.epsilon
+    slots = result.measured_slots
+    return bool(have_settled(z_growth, h_growth, slots, *limits, SETTLED_TOLERANCE))
+
+
 def plot_operating_point(
     scenario: Scenario,
     here: Result,
     curve: Sequence[Result],
     full_offloading: Result,
+    full_local: Result,
     axes: Sequence[Axes] | None = None,
 ) -> list[Axes]:
     """Plot what the slider panel shows, for where JavaScript does not run.
@@ -423,8 +433,8 @@ def plot_operating_point(
         The adaptive policy at one V, with its history.
     curve : sequence of Result
         The same at other V, settled or not.
-    full_offloading : Result
-        The benchmark on the same trace.
+    full_offloading, full_local : Result
+        The benchmarks on the same trace.
     axes : sequence of 4 Axes, optional
         For delay and outage over energy saving, splitting points, and virtual queues.
 
@@ -443,7 +453,10 @@ def plot_operating_point(
         (outage, "outage", 100, scenario.epsilon, r"$\epsilon$"),
     ):
         points = [(100 * r.energy_saving, scale * getattr(r, quantity)) for r in curve]
-        ax.plot(*zip(*points, strict=True), "o-", color=_COLORS[0], markersize=4, linewidth=1)
+        ax.plot(*zip(*points, strict=True), color=_COLORS[0], linewidth=1)
+        for point, result in zip(points, curve, strict=True):
+            fill = _COLORS[0] if _has_settled(result, scenario) else "white"
+            ax.plot(*point, "o", color=_COLORS[0], mfc=fill, markersize=4)
         ax.axhline(scale * limit, **_LIMIT)
         ax.annotate(
             text, (0, scale * limit), (4, 4), textcoords="offset points", annotation_clip=False
@@ -453,6 +466,12 @@ def plot_operating_point(
             hollow = {"mfc": "none", "mew": 2.5, "mec": _COLORS[3]} if result is here else {}
             ax.plot(*at, marker, color="black", markersize=11, **hollow)
             ax.annotate(name, at, (-8, -4), textcoords="offset points", ha="right")
+        local = scale * getattr(full_local, quantity)
+        if local > 0:
+            ax.plot(100 * full_local.energy_saving, local, "X", color="black", markersize=8)
+            ax.annotate("full local", (0, local), (8, 4), textcoords="offset points")
+        else:  # which a logarithmic axis cannot hold
+            ax.text(0, 0.02, "full local: 0 ↓", transform=ax.get_xaxis_transform())
         ax.set(xlabel="energy saving (%)", xlim=(-4, 104))
     delay.set(ylabel="mean end-to-end delay (ms)", ylim=(0, None))
     outage.set(ylabel="outage probability (%)", yscale="log")

@@ -104,14 +104,17 @@ def test_operating_point(scenario):
     run = {"burn_in": 500}
     curve = [sl.simulate(scenario, trace, V=V, **run) for V in (0.01, 0.1)]
     offloading = sl.simulate(scenario, trace, policy="full_offloading", **run)
+    local = sl.simulate(scenario, trace, policy="full_local", **run)
     here = sl.simulate(scenario, trace, V=0.03, history=True, **run)
-    delay, outage, splits, queues = figures.plot_operating_point(scenario, here, curve, offloading)
+    delay, outage, splits, queues = figures.plot_operating_point(
+        scenario, here, curve, offloading, local
+    )
     drawn = {tuple(line.get_xydata()[0]) for line in delay.lines}
-    for result in (here, offloading, curve[0]):
+    for result in (here, offloading, curve[0], local):
         assert (100 * result.energy_saving, 1e3 * result.mean_delay) in drawn
     assert "%" in outage.get_ylabel()
     heights = [bar.get_height() for bar in splits.patches]
     assert np.allclose(heights, 100 * here.split_histogram / 3500)
     assert queues.lines[0].get_ydata()[0] == 0
     with pytest.raises(ValueError, match="here must have been simulated with history=True"):
-        figures.plot_operating_point(scenario, curve[0], curve, offloading)
+        figures.plot_operating_point(scenario, curve[0], curve, offloading, local)
