@@ -35,11 +35,17 @@ from splitlib.simulate import (
     SETTLED_TOLERANCE,
     History,
     Result,
-    confidence_interval,
     settled,
     simulate,
     summary,
     sweep,
+)
+from splitlib.statistics import (
+    Interval,
+    batch_means,
+    confidence_interval,
+    over_seeds,
+    tail_exponent,
 )
 from splitlib.trace import Trace, cell_rng, draw_trace, page_trace
 from splitlib.zoo import mobilenet_v2
@@ -56,6 +62,7 @@ __all__ = [
     "DepthwiseConv2d",
     "GlobalAveragePool",
     "History",
+    "Interval",
     "Linear",
     "Network",
     "Pool2d",
@@ -64,16 +71,19 @@ __all__ = [
     "Scenario",
     "Stage",
     "Trace",
+    "batch_means",
     "cell_rng",
     "channel",
     "confidence_interval",
     "draw_trace",
     "mobilenet_v2",
+    "over_seeds",
     "page_trace",
     "settled",
     "simulate",
     "summary",
     "sweep",
+    "tail_exponent",
 ]
 
 

@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.constants import c as SPEED_OF_LIGHT
 from scipy.special import lambertw
 
-from splitlib._check import check_array, check_real
+from splitlib._check import check_array, check_choice, check_real
 
 Array = NDArray[np.float64]
 
@@ -72,10 +72,23 @@ def dbm_to_watt(level_dbm: float) -> float:
     return float(10 ** ((level_dbm - 30) / 10))
 
 
-def path_gain(distance: float, carrier_frequency: float, path_loss_exponent: float) -> float:
-    r"""Return the mean channel gain of the close-in model with 1 m reference distance.
+#: The readings of "an exponent β is assumed to generate the path loss"; see `path_gain`.
+PATH_LOSSES = ("close_in", "friis", "distance")
 
-    .. math:: \left(\frac{c}{4 \pi f_c}\right)^2 d^{-\beta}
+
+def path_gain(
+    distance: float,
+    carrier_frequency: float,
+    path_loss_exponent: float,
+    path_loss: str = "close_in",
+) -> float:
+    r"""Return the channel gain without fading.
+
+    - ``"close_in"``: :math:`\left(\frac{c}{4 \pi f_c}\right)^2 d^{-\beta}`, the close-in model
+      with 1 m reference distance (Sun et al., 2016);
+    - ``"friis"``: :math:`\left(\frac{c}{4 \pi f_c d}\right)^{\beta}`, the exponent on the
+      whole of Friis' formula;
+    - ``"distance"``: :math:`d^{-\beta}` alone.
 
     Parameters
     ----------
@@ -85,6 +98,8 @@ def path_gain(distance: float, carrier_frequency: float, path_loss_exponent: flo
         :math:`f_c` in Hz, positive.
     path_loss_exponent : float
         :math:`\beta`, at least 0.
+    path_loss : {"close_in", "friis", "distance"}
+        Which of the three.
 
     Returns
     -------
@@ -108,8 +123,10 @@ def path_gain(distance: float, carrier_frequency: float, path_loss_exponent: flo
     check_real("distance", distance)
     check_real("carrier_frequency", carrier_frequency)
     check_real("path_loss_exponent", path_loss_exponent, "[0, inf)")
+    check_choice("path_loss", path_loss, PATH_LOSSES)
+    wavelength = SPEED_OF_LIGHT / carrier_frequency
     try:
-        gain = close_in_gain(distance, SPEED_OF_LIGHT / carrier_frequency, path_loss_exponent)
+        gain = unchecked_path_gain(distance, wavelength, path_loss_exponent, path_loss)
     except OverflowError:
         gain = math.inf
     if not 0 < gain < math.inf:
@@ -120,15 +137,22 @@ def path_gain(distance: float, carrier_frequency: float, path_loss_exponent: flo
     return gain
 
 
-def close_in_gain(distance: float, wavelength: float, path_loss_exponent: float) -> float:
+def unchecked_path_gain(
+    distance: float, wavelength: float, path_loss_exponent: float, path_loss: str
+) -> float:
     """Return `path_gain` without checks, in plain scalar Python, which the page runs as well.
 
     Examples
     --------
-    >>> close_in_gain(distance=10.0, wavelength=4 * math.pi, path_loss_exponent=2.0)
+    >>> unchecked_path_gain(10.0, 4 * math.pi, 2.0, "close_in")
     0.01
     """
-    return (wavelength / (4.0 * math.pi)) ** 2 * distance**-path_loss_exponent
+    first_metre = wavelength / (4.0 * math.pi)
+    if path_loss == "friis":
+        return (first_metre / distance) ** path_loss_exponent
+    if path_loss == "distance":
+        return distance**-path_loss_exponent
+    return first_metre**2 * distance**-path_loss_exponent
 
 
 def rate(power: ArrayLike, gain: ArrayLike, bandwidth: float, noise_psd: float) -> Array:

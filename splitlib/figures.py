@@ -30,7 +30,8 @@ from matplotlib.lines import Line2D
 
 from splitlib.kernel import have_settled
 from splitlib.scenario import Scenario
-from splitlib.simulate import SETTLED_TOLERANCE, Result, confidence_interval, settled
+from splitlib.simulate import SETTLED_TOLERANCE, Result, settled
+from splitlib.statistics import confidence_interval
 
 _COLORS = sns.color_palette("colorblind")
 _MARKERS = "osD^v"
@@ -100,7 +101,7 @@ def plot_layer_costs(scenario: Scenario, axes: tuple[Axes, Axes] | None = None) 
     """
     above, below = axes or plt.subplots(2, 1, sharex=True, figsize=(7.5, 5.6))[1]
     splits = np.arange(len(scenario.network.stages) + 1)
-    macs = scenario.profile.local_flops / 2
+    macs = scenario.profile.local_flops / scenario.flops_per_mac
     bits = scenario.profile.offload_bits
     above.semilogy(splits[1:], macs[1:], "o-", color=_COLORS[0])
     _annotate_zero(above, 0)
@@ -143,7 +144,7 @@ def plot_stage_costs(scenario: Scenario, axes: tuple[Axes, Axes] | None = None) 
     for shift, board, color in ((-0.2, scenario.device, 0), (0.2, scenario.host, 2)):
         above.bar(
             places + shift,
-            board.delay(scenario.network.flops) * 1e6,
+            board.delay(scenario.flops_per_mac * scenario.network.macs) * 1e6,
             0.4,
             color=_COLORS[color],
             label=f"{board.name}{'' if board is scenario.device else ', all of it free'}",

@@ -8,7 +8,7 @@ slot :math:`t`, for splitting point :math:`k` and rate :math:`R`,
 
    D_l &= W_{0 \to k} N / f_l \qquad (7) \\
    E_l &= N \textstyle\sum_{j=0}^{k} E_j
-       \qquad \text{(8); the paper leaves out } N \\
+       \qquad \text{(8); the paper leaves out } N \text{, as with } \mathtt{energy\_per\_slot} \\
    D_r &= W_{k+1 \to J} N / (\alpha_r f_r) \qquad (9) \\
    D_{tx} &= L_k N / R \qquad (10) \\
    E_{tx} &= p(R) D_{tx} \qquad (11)
@@ -27,7 +27,8 @@ The drift-plus-penalty function (15) and its upper bound (16) lead to the proble
 
 The rate minimizes its surrogate (:math:`u` replaced by :math:`D_{tot} / D_{max}`), whose
 derivative is (18) and whose minimum is (19): see `splitlib.channel`. The splitting point
-minimizes (17) itself at that rate; of equal ones the smallest is taken.
+minimizes (17) itself at that rate (or, with ``split_by_surrogate``, the surrogate); of equal ones
+the smallest is taken.
 
 The rate, in nats per second and hertz, is :math:`r = R \ln 2 / B`. It stays at a limit of the
 transmit power unless :math:`g(r_{min}) < \Omega h / (V N_0 B) < g(r_{max})` with
@@ -41,8 +42,12 @@ import math
 from numba.extending import register_jitable
 
 #: Places in the array of totals that `run_slots` adds to.
-DELAY, ENERGY, OUTAGES, ARRIVALS, Z_SUM, H_SUM, LONGEST_DELAY = range(7)
-N_TOTALS = 7
+#: CHARGED counts what (8) is charged for: images, or slots that have any. SENT counts the slots
+#: that send, and RATE_INSIDE those of them whose rate lies strictly between its limits.
+DELAY, ENERGY, OUTAGES, ARRIVALS, CHARGED, Z_SUM, H_SUM, LONGEST_DELAY, SENT, RATE_INSIDE = range(
+    10
+)
+N_TOTALS = 10
 
 #: Seconds for one bit where the rate is 0: longer than anything, yet finite, so that sending no
 #: bits still takes no time and no product with it becomes NaN.
@@ -126,6 +131,8 @@ def run_slots(
     local_energy,
     n_splits,
     at_p_max,
+    split_by_surrogate,
+    energy_per_slot,
     V,
     bandwidth,
     noise_power,
@@ -166,6 +173,10 @@ def run_slots(
     n_splits : int
     at_p_max : bool
         Whether the policy sends at the power p_max, rather than at the rate of (19).
+    split_by_surrogate : bool
+        Whether the splitting point minimizes the surrogate, rather than (17).
+    energy_per_slot : bool
+        Whether computing costs the same energy however many images a slot has, as (8) is printed.
     V : float
         Weight of energy, in s²/J.
     bandwidth, noise_power, p_min, p_max : float
@@ -192,10 +203,14 @@ def run_slots(
         rate = 0.0
         delay = 0.0
         energy = 0.0
+        charged = 0.0
+        inside = 0.0
 
         if n > 0.0:
+            charged = 1.0 if energy_per_slot else n
             # Rate (19). c is the point where g(r) must be.
-            c = (Z + H / d_max) / V * (gain[t] / noise_power)
+            omega = Z + H / d_max
+            c = omega / V * (gain[t] / noise_power)
             r = r_max[t]
             p = p_max
             if c < g_max[t] and not at_p_max:
@@ -205,6 +220,7 @@ def run_slots(
                 if c > stationarity(r, snr):
                     r = stationary_rate(c, r_max[t])
                     p = math.expm1(r) * noise_power / gain[t]
+                    inside = 1.0
             rate = r * bandwidth / nats_per_bit
             seconds_per_bit = FOREVER
             if rate > 0.0:
@@ -213,14 +229,16 @@ def run_slots(
 
             # Splitting point: the least objective of (17), of equal ones the smallest. The
             # objectives stand in an array first, so that a compiler can vectorize this loop.
+            delay_price = omega if split_by_surrogate else Z
+            outage_price = 0.0 if split_by_surrogate else H
             for k in range(n_splits):
                 d = n * (
                     local_delay[k]
                     + remote_delay[k] * host_slowdown
                     + offload_bits[k] * seconds_per_bit
                 )
-                e = n * (local_energy[k] + offload_bits[k] * (p * seconds_per_bit))
-                objective[k] = Z * d + V * e + (H if d > d_max else 0.0)
+                e = charged * local_energy[k] + n * (offload_bits[k] * (p * seconds_per_bit))
+                objective[k] = delay_price * d + V * e + (outage_price if d > d_max else 0.0)
             least = objective[0]
             for k in range(1, n_splits):
                 least = min(least, objective[k])
@@ -231,9 +249,14 @@ def run_slots(
                 + remote_delay[split] * host_slowdown
                 + offload_bits[split] * seconds_per_bit
             )
-            energy = n * (local_energy[split] + offload_bits[split] * (p * seconds_per_bit))
+            energy = charged * local_energy[split] + n * (
+                offload_bits[split] * (p * seconds_per_bit)
+            )
             if offload_bits[split] == 0.0:
                 rate = 0.0
+            else:
+                totals[SENT] += 1.0
+                totals[RATE_INSIDE] += inside
 
         if keep_history:
             split_history[t] = split
@@ -247,6 +270,7 @@ def run_slots(
         totals[DELAY] += delay
         totals[ENERGY] += energy
         totals[ARRIVALS] += n
+        totals[CHARGED] += charged
         totals[Z_SUM] += Z
         totals[H_SUM] += H
         totals[LONGEST_DELAY] = max(totals[LONGEST_DELAY], delay)

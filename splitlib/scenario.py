@@ -10,13 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from splitlib._check import check_instance, check_integer, check_real, suggest_fields
+from splitlib._check import (
+    check_choice,
+    check_instance,
+    check_integer,
+    check_real,
+    suggest_fields,
+)
 from splitlib.board import JETSON_TX2, XAVIER_NX, Board
-from splitlib.channel import dbm_to_watt, path_gain
+from splitlib.channel import PATH_LOSSES, dbm_to_watt, path_gain
 from splitlib.network import Network
 from splitlib.zoo import mobilenet_v2
 
@@ -46,7 +53,9 @@ class Profile:
 class Scenario:
     """Everything that stays fixed during a run; the defaults are the paper's.
 
-    Vary it with ``Scenario(distance=20)`` or `dataclasses.replace`.
+    Vary it with ``Scenario(distance=20)`` or `dataclasses.replace`. The fields from ``path_loss``
+    on are the readings that the paper leaves open; what each is worth is weighed in the chapter on
+    assumptions. One more stands in the network: its ``arithmetic``.
 
     Parameters
     ----------
@@ -76,6 +85,21 @@ class Scenario:
         Limit of the outage probability, in [0, 1).
     bits_per_element : int
         Bits that encode one element of the input or of a feature map.
+    path_loss : {"close_in", "friis", "distance"}
+        How the exponent acts; see `splitlib.channel.path_gain`.
+    fading_power : float
+        Mean E|g|² of the fading, positive. Of "unit variance" it is 1 if the complex amplitude
+        has it, 2 if each of its two parts has it, 4 / (4 - π) = 4.66 if its magnitude has it.
+    alpha_min : float
+        A smaller availability of the host is raised to it, in [0, alpha_max].
+    local_energy_per : {"image", "slot"}
+        Whether (8) is the energy for one image, or, as printed, for all of a slot.
+    raw_bits_per_element : int, optional
+        Bits that encode one element of the input, by default ``bits_per_element``.
+    flops_per_mac : int
+        Floating-point operations of one multiply-accumulate operation.
+    split_objective : {"step", "surrogate"}
+        Whether the splitting point minimizes (17) with the step, or with the line in its place.
 
     Raises
     ------
@@ -105,6 +129,13 @@ class Scenario:
     d_max: float = 100e-3
     epsilon: float = 1e-2
     bits_per_element: int = 32
+    path_loss: Literal["close_in", "friis", "distance"] = "close_in"
+    fading_power: float = 1.0
+    alpha_min: float = 0.0
+    local_energy_per: Literal["image", "slot"] = "image"
+    raw_bits_per_element: int | None = None
+    flops_per_mac: int = 2
+    split_objective: Literal["step", "surrogate"] = "step"
 
     def __post_init__(self) -> None:
         check_instance("network", self.network, Network)
@@ -124,13 +155,27 @@ class Scenario:
         check_real("d_max", self.d_max)
         check_real("epsilon", self.epsilon, "[0, 1)")
         check_integer("bits_per_element", self.bits_per_element)
+        check_choice("path_loss", self.path_loss, PATH_LOSSES)
+        check_real("fading_power", self.fading_power)
+        check_real("alpha_min", self.alpha_min, "[0, 1]")
+        if self.alpha_min > self.alpha_max:
+            raise ValueError(
+                f"alpha_min must not exceed alpha_max = {self.alpha_max!r}, got {self.alpha_min!r}"
+            )
+        check_choice("local_energy_per", self.local_energy_per, ("image", "slot"))
+        if self.raw_bits_per_element is not None:
+            check_integer("raw_bits_per_element", self.raw_bits_per_element)
+        check_integer("flops_per_mac", self.flops_per_mac)
+        check_choice("split_objective", self.split_objective, ("step", "surrogate"))
         _ = self.path_gain  # refuses what lies beyond all floats
 
     @cached_property
     def profile(self) -> Profile:
         """Cost of each splitting point for one image."""
-        local_flops = _up_to_split(self.network.flops)
+        local_flops = _up_to_split(self.flops_per_mac * self.network.macs)
         offload_bits = self.network.output_elements * float(self.bits_per_element)
+        if self.raw_bits_per_element is not None:
+            offload_bits[0] = self.network.output_elements[0] * float(self.raw_bits_per_element)
         offload_bits[-1] = 0  # the answer of a full local inference stays on the device
         return Profile(
             local_flops=local_flops,
@@ -141,8 +186,15 @@ class Scenario:
 
     @property
     def path_gain(self) -> float:
+        """Channel gain without fading, linear."""
+        return path_gain(
+            self.distance, self.carrier_frequency, self.path_loss_exponent, self.path_loss
+        )
+
+    @property
+    def mean_gain(self) -> float:
         """Mean channel gain E[h], linear."""
-        return path_gain(self.distance, self.carrier_frequency, self.path_loss_exponent)
+        return self.fading_power * self.path_gain
 
 
 def _up_to_split(per_stage: NDArray[np.float64]) -> NDArray[np.float64]:

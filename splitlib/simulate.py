@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from tqdm import tqdm
 
 from splitlib import kernel
@@ -33,6 +32,7 @@ from splitlib._check import (
 )
 from splitlib.policies import POLICIES
 from splitlib.scenario import Scenario
+from splitlib.statistics import confidence_interval
 from splitlib.trace import Trace, cell_rng, draw_trace
 
 #: Growth of the queues per slot, as a share of the limits, up to which a run has settled.
@@ -100,6 +100,9 @@ class Result:
         Slots whose delay exceeded d_max.
     arrivals : int
         Images.
+    sending_slots, rate_inside_slots : int
+        Slots that send anything, and those of them whose rate lies strictly between its limits, so
+        that (19) needs the Lambert function.
     full_local_energy : float
         Energy that full local inference spends on the same images, in J.
     split_histogram : ndarray of shape (J + 1,)
@@ -122,6 +125,8 @@ class Result:
     longest_delay: float
     outages: int
     arrivals: int
+    sending_slots: int
+    rate_inside_slots: int
     full_local_energy: float
     split_histogram: NDArray[np.int64]
     initial_queues: NDArray[np.float64]
@@ -168,6 +173,11 @@ class Result:
     @property
     def _splits(self) -> NDArray[np.int64]:
         return np.arange(self.split_histogram.size)
+
+    @property
+    def rate_inside(self) -> float:
+        """Share of the sending slots whose rate lies strictly between its limits; NaN for none."""
+        return self.rate_inside_slots / self.sending_slots if self.sending_slots else float("nan")
 
     @property
     def queue_growth(self) -> NDArray[np.float64]:
@@ -310,6 +320,8 @@ class _Run:
             *self._costs,
             self._objective.size,
             self._at_p_max,
+            scenario.split_objective == "surrogate",
+            scenario.local_energy_per == "slot",
             self._V,
             scenario.bandwidth,
             scenario.noise_psd * scenario.bandwidth,
@@ -340,8 +352,10 @@ class _Run:
             longest_delay=float(totals[kernel.LONGEST_DELAY]),
             outages=int(totals[kernel.OUTAGES]),
             arrivals=int(totals[kernel.ARRIVALS]),
+            sending_slots=int(totals[kernel.SENT]),
+            rate_inside_slots=int(totals[kernel.RATE_INSIDE]),
             full_local_energy=float(
-                totals[kernel.ARRIVALS] * self._scenario.profile.local_energy[-1]
+                totals[kernel.CHARGED] * self._scenario.profile.local_energy[-1]
             ),
             split_histogram=self._split_histogram,
             initial_queues=self._initial_queues,
@@ -361,6 +375,7 @@ _VARIABLES: tuple[tuple[str, Callable[[Result], float], str, str], ...] = (
     ("energy_saving", lambda result: result.energy_saving, "energy saving", "1"),
     ("mean_split", lambda result: result.mean_split, "mean splitting point", "1"),
     ("std_split", lambda result: result.std_split, "deviation of the splitting point", "1"),
+    ("rate_inside", lambda result: result.rate_inside, "share of rates between the limits", "1"),
     ("mean_Z", lambda result: result.mean_queues[0], "mean of the delay queue Z", "s"),
     ("mean_H", lambda result: result.mean_queues[1], "mean of the outage queue H", "1"),
     ("Z_growth", lambda result: result.queue_growth[0], "growth of Z per slot", "s"),
@@ -563,46 +578,6 @@ def settled(
     limits = scenario.d_avg, scenario.d_max, scenario.epsilon
     settled = kernel.have_settled(growth.Z_growth, growth.H_growth, slots, *limits, tolerance)
     return settled.rename("settled")
-
-
-def confidence_interval(data: xr.DataArray, level: float = 0.95) -> xr.Dataset:
-    """Return mean and confidence interval over independent seeds.
-
-    Student's t interval of the mean: it assumes that the mean exists and that the seeds' values
-    are close to normal. The mean delay of full offloading fulfils neither; see the book.
-
-    Parameters
-    ----------
-    data : xarray.DataArray
-        With a dimension ``seed``; with a single one the bounds are NaN.
-    level : float
-        In (0, 1).
-
-    Returns
-    -------
-    xarray.Dataset
-        ``mean``, ``lower`` and ``upper``, without the dimension ``seed``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is of the wrong type or out of its range.
-
-    Examples
-    --------
-    >>> interval = confidence_interval(xr.DataArray([1.0, 2.0, 3.0], dims="seed"))
-    >>> round(float(interval.lower), 3), round(float(interval.upper), 3)
-    (-0.484, 4.484)
-    """
-    check_instance("data", data, xr.DataArray)
-    check_real("level", level, "(0, 1)")
-    n_seeds = check_integer("number of seeds in data", data.sizes.get("seed", 0))
-    mean = data.mean("seed")
-    half = xr.full_like(mean, np.nan, dtype=float)
-    if n_seeds > 1:
-        error = data.std("seed", ddof=1) / n_seeds**0.5
-        half = stats.t.ppf((1 + level) / 2, n_seeds - 1) * error
-    return xr.Dataset({"mean": mean, "lower": mean - half, "upper": mean + half})
 
 
 def summary(data: xr.Dataset) -> pd.DataFrame:

@@ -119,10 +119,10 @@ def fill_gain(uniforms, n_slots, mean_gain, gain):
         gain[t] = mean_gain * -math.log(uniforms[3 * t])
 
 
-def fill_availability(uniforms, n_slots, alpha_max, availability):
-    """Turn the second uniform of each slot into the host's availability, up to ``alpha_max``."""
+def fill_availability(uniforms, n_slots, alpha_min, alpha_max, availability):
+    """Turn the second uniform of each slot into the host's availability, within its limits."""
     for t in range(n_slots):
-        availability[t] = alpha_max * uniforms[3 * t + 1]
+        availability[t] = max(alpha_min, alpha_max * uniforms[3 * t + 1])
 
 
 def fill_arrivals(uniforms, n_slots, arrival_rate, arrivals):

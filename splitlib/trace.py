@@ -116,15 +116,16 @@ def draw_trace(
 ) -> Trace:
     r"""Draw a trace with independent slots, as in the paper's Section IV.
 
-    - :math:`h = |g|^2 \, \bar h` with the scenario's mean gain :math:`\bar h` and circular
-      complex Gaussian :math:`g`, :math:`E|g|^2 = 1` (Rayleigh fading);
-    - :math:`\alpha_r` uniform on :math:`(0, \alpha_{max}]`;
+    - :math:`h = |g|^2 \, \bar h` with the scenario's path gain :math:`\bar h` and circular
+      complex Gaussian :math:`g` (Rayleigh fading), :math:`E|g|^2` being its ``fading_power``;
+    - :math:`\alpha_r` uniform on :math:`(0, \alpha_{max}]`, but at least ``alpha_min``;
     - :math:`N` Poisson with mean ``scenario.arrival_rate``.
 
     Parameters
     ----------
     scenario : Scenario
-        Gives the mean gain, the largest availability and the arrival rate.
+        Gives the mean gain, the limits of the availability and the arrival rate. One seed gives
+        every scenario the same underlying draws.
     n_slots : int
         Number of slots, at least 1.
     rng : None, int or numpy.random.Generator
@@ -155,8 +156,10 @@ def draw_trace(
             f"rng must be None, an integer of at least 0 or a numpy Generator, got {rng!r}"
         ) from None
     return Trace(
-        gain=scenario.path_gain * rng.standard_exponential(n_slots),
-        availability=scenario.alpha_max * (1.0 - rng.random(n_slots)),
+        gain=scenario.mean_gain * rng.standard_exponential(n_slots),
+        availability=np.maximum(
+            scenario.alpha_min, scenario.alpha_max * (1.0 - rng.random(n_slots))
+        ),
         arrivals=rng.poisson(scenario.arrival_rate, n_slots),
     )
 
@@ -205,7 +208,7 @@ def page_trace(scenario: Scenario, n_slots: int = 200_000, seed: int = 1) -> Tra
     Parameters
     ----------
     scenario : Scenario
-        Gives the mean gain, the largest availability and the arrival rate, which may be at most
+        Gives the mean gain, the limits of the availability and the arrival rate, at most
         `splitlib.stream.MAX_ARRIVAL_RATE`.
     n_slots : int
         Number of slots, at least 1.
@@ -235,7 +238,7 @@ def page_trace(scenario: Scenario, n_slots: int = 200_000, seed: int = 1) -> Tra
     uniforms = np.empty(3 * n_slots)
     _fill_uniforms(np.array(stream.initial_state(seed)), n_slots, uniforms)
     gain, availability, arrivals = np.empty((3, n_slots))
-    _fill_gain(uniforms, n_slots, scenario.path_gain, gain)
-    _fill_availability(uniforms, n_slots, scenario.alpha_max, availability)
+    _fill_gain(uniforms, n_slots, scenario.mean_gain, gain)
+    _fill_availability(uniforms, n_slots, scenario.alpha_min, scenario.alpha_max, availability)
     _fill_arrivals(uniforms, n_slots, scenario.arrival_rate, arrivals)
     return Trace(gain=gain, availability=availability, arrivals=arrivals.astype(np.int64))

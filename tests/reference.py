@@ -33,9 +33,11 @@ def slot_loop(scenario, trace, V):
         remote = profile.remote_flops * n / (alpha * scenario.host.flops_per_second)  # (9)
         sending = bits * n / rate  # (10)
         delay = local + sending + remote
-        energy = n * energy_per_image + power * sending  # (8) with N(t), (11)
+        charged = n if scenario.local_energy_per == "image" else min(n, 1)
+        energy = charged * energy_per_image + power * sending  # (8) with or without N(t), (11)
         outage = delay > scenario.d_max
-        k = np.argmin(Z * delay + H * outage + V * energy)  # (17)
+        step = outage if scenario.split_objective == "step" else delay / scenario.d_max
+        k = np.argmin(Z * delay + H * step + V * energy)  # (17), or its surrogate
 
         sent = rate if bits[k] * n > 0 else 0.0
         for name, value in zip(names, (k, sent, delay[k], energy[k], Z, H), strict=True):

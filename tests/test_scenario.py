@@ -33,6 +33,31 @@ def test_profile_of_a_network_by_hand():
     assert profile.local_energy.tolist() == [0, 768 * 2.5, 768 * 2.5 + 2560 * 3]
 
 
+def test_the_other_readings_of_the_paper_by_hand():
+    """What each field means, from the formulas alone; the same seed gives the same draws."""
+    paper = sl.Scenario()
+    first_metre = 299_792_458 / (4 * np.pi * 3.5e9)
+    gains = {
+        "close_in": first_metre**2 / 50**3,
+        "friis": (first_metre / 50) ** 3,
+        "distance": 50**-3,
+    }
+    for name, gain in gains.items():
+        assert sl.Scenario(path_loss=name).path_gain == pytest.approx(gain)
+    louder = sl.Scenario(fading_power=2.0, alpha_min=0.3)
+    assert louder.mean_gain == 2 * paper.path_gain == 2 * louder.path_gain
+    for draw in (sl.draw_trace, sl.page_trace):
+        trace, other = (draw(scenario, 1000, 3) for scenario in (paper, louder))
+        np.testing.assert_allclose(other.gain, 2 * trace.gain)
+        assert np.array_equal(other.availability, np.maximum(0.3, trace.availability))
+        assert np.array_equal(other.arrivals, trace.arrivals)
+    bits = sl.Scenario(raw_bits_per_element=8).profile.offload_bits
+    assert bits[0] == 3 * 224 * 224 * 8
+    assert np.array_equal(bits[1:], paper.profile.offload_bits[1:])
+    flops = sl.Scenario(flops_per_mac=1).profile.local_flops
+    assert np.array_equal(flops, paper.profile.local_flops / 2)
+
+
 def test_scenarios_are_values(scenario):
     assert sl.Scenario() == scenario
     nearer = dataclasses.replace(scenario, distance=20.0)
@@ -65,6 +90,14 @@ def test_physical_quantities_are_finite_and_positive(name, value):
     ({"host": 21e12}, TypeError, "host must be a Board"),
     ({"distance": 1e-300}, ValueError, "must give a path gain that a float can hold, got 1e-300"),
     ({"path_loss_exponent": 500}, ValueError, "must give a path gain that a float can hold"),
+    ({"path_loss": "closein"}, ValueError, r"path_loss must be one of 'close_in'.*mean 'close_in'"),
+    ({"fading_power": 0}, ValueError, r"fading_power must be a finite number in \(0, inf\), got 0"),
+    ({"alpha_min": 0.5, "alpha_max": 0.1}, ValueError, "alpha_min must not exceed alpha_max = 0.1"),
+    ({"alpha_min": -0.1}, ValueError, r"alpha_min must be a finite number in \[0, 1\]"),
+    ({"local_energy_per": "batch"}, ValueError, "local_energy_per must be one of 'image', 'slot'"),
+    ({"raw_bits_per_element": 0}, ValueError, "raw_bits_per_element must be an integer of at l"),
+    ({"flops_per_mac": 0}, ValueError, "flops_per_mac must be an integer of at least 1, got 0"),
+    ({"split_objective": "true"}, ValueError, "split_objective must be one of 'step', 'surrogate'"),
     ({"alphamax": 0.5}, TypeError, r"no field 'alphamax' \(did you mean 'alpha_max'\?\)"),
 ])  # fmt: skip
 def test_bad_fields_are_refused(fields, error, message, scenario):

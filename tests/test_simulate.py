@@ -29,7 +29,8 @@ def history_of(scenario, trace, V=0.3, policy="adaptive"):
 
 @pytest.mark.parametrize("changes", [
     {}, {"alpha_max": 0.01}, {"path_loss_exponent": 4.7}, {"p_min": 1e-6, "p_max": 1e3},
-    {"arrival_rate": 0.5}, {"p_min": 0.1}, {"epsilon": 0.0},
+    {"arrival_rate": 0.5}, {"p_min": 0.1}, {"epsilon": 0.0}, {"local_energy_per": "slot"},
+    {"split_objective": "surrogate"}, {"raw_bits_per_element": 8, "flops_per_mac": 1},
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("V", [1e-4, 0.3, 1e3])
 def test_plain_compiled_and_numpy_loop_agree_slot_by_slot(changes, V):
@@ -96,6 +97,11 @@ def test_figures_are_those_of_the_slots_after_the_burn_in(scenario, policy):
     local = trace.arrivals[4321:].sum() * scenario.profile.local_energy[-1]
     assert result.energy_saving == pytest.approx(1 - kept["energy"].sum() / local)
     assert result.initial_queues == pytest.approx([kept["Z"][0], kept["H"][0]])
+    sent = kept["rate"] > 0
+    gain, noise = trace.gain[4321:][sent], (scenario.bandwidth, scenario.noise_psd)
+    power = sl.channel.power(kept["rate"][sent], gain, *noise)
+    inside = (power > 0.01 * (1 + 1e-9)) & (power < 0.1 * (1 - 1e-9))
+    assert (result.sending_slots, result.rate_inside_slots) == (sent.sum(), inside.sum())
     without = sl.simulate(scenario, trace, V=1.0, policy=policy, burn_in=4321)
     assert without.history is None
     assert without.total_energy == result.total_energy
@@ -117,6 +123,20 @@ def test_full_local_inference_in_closed_form(scenario):
     assert result.mean_energy == pytest.approx(images * 0.1356713, rel=1e-6)
     assert result.energy_saving == pytest.approx(0, abs=1e-12)
     assert (result.mean_split, result.std_split, result.outage) == (19, 0, 0)
+
+
+def test_full_local_energy_as_printed_is_charged_once_per_slot_with_images():
+    scenario = sl.Scenario(local_energy_per="slot", arrival_rate=0.5)
+    trace = trace_of(scenario)
+    result = sl.simulate(scenario, trace, policy="full_local", burn_in=0)
+    assert result.total_energy == pytest.approx((trace.arrivals > 0).sum() * 0.1356713, rel=1e-6)
+    assert result.energy_saving == pytest.approx(0, abs=1e-12)
+
+
+def test_shares_that_nothing_is_known_of_are_nan(scenario):
+    assert np.isnan(
+        sl.simulate(scenario, trace_of(scenario), policy="full_local", burn_in=0).rate_inside
+    )
 
 
 def test_full_offloading_in_closed_form_per_slot(scenario):
@@ -335,17 +355,6 @@ def test_settled_looks_at_the_growth_of_both_queues(scenario):
     assert sl.settled(short, scenario).values.tolist() == [True, True, True]
 
 
-def test_confidence_interval_is_that_of_scipy(rng):
-    values = rng.normal(size=(3, 7))
-    ours = sl.confidence_interval(xr.DataArray(values, dims=("x", "seed")))
-    theirs = stats.ttest_1samp(values, 0, axis=1).confidence_interval(0.95)
-    np.testing.assert_allclose(ours.lower, theirs.low)
-    np.testing.assert_allclose(ours.upper, theirs.high)
-    single = sl.confidence_interval(xr.DataArray([1.0], dims="seed"))
-    assert single["mean"] == 1
-    assert np.isnan(single.lower)
-
-
 def test_summary_has_a_row_for_each_point(data):
     table = sl.summary(data)
     assert len(table) == 8
@@ -383,8 +392,6 @@ TRACE = sl.Trace([1e-10] * 5, [0.5] * 5, [3] * 5)
     (lambda s: sl.sweep(s, n_slots=100), "burn_in must be less than the 100 slots, got 10000"),
     (lambda s: sl.sweep(s, policy="local"), "policy must be one of.*did you mean 'full_local'"),
     (lambda s: sl.cell_rng(s, -1), "seed must be an integer of at least 0, got -1"),
-    (lambda s: sl.confidence_interval(xr.DataArray([1.0])), "number of seeds in data must be"),
-    (lambda s: sl.confidence_interval(xr.DataArray([1.0], dims="seed"), 2), "level must be"),
 ])  # fmt: skip
 def test_bad_input_is_refused(scenario, call, message):
     with pytest.raises(ValueError, match=message):
@@ -413,8 +420,8 @@ def test_seeds_may_be_any_sequence(scenario, seeds):
 
 
 def test_places_in_the_totals_are_distinct():
-    places = (kernel.DELAY, kernel.ENERGY, kernel.OUTAGES, kernel.ARRIVALS, kernel.Z_SUM)
-    places += (kernel.H_SUM, kernel.LONGEST_DELAY)
+    places = (kernel.DELAY, kernel.ENERGY, kernel.OUTAGES, kernel.ARRIVALS, kernel.CHARGED)
+    places += (kernel.Z_SUM, kernel.H_SUM, kernel.LONGEST_DELAY, kernel.SENT, kernel.RATE_INSIDE)
     assert len({*places}) == kernel.N_TOTALS
 
 

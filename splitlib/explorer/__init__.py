@@ -256,8 +256,9 @@ class Explorer(ipywidgets.VBox):
             for slider in _SLIDERS
             if slider.field != "V"
         }
-        # 10 to the power of a slider's lower end may lie a rounding error below p_min.
+        # 10 to the power of a slider's lower end may lie a rounding error below these.
         moved["p_max"] = max(moved["p_max"], self._scenario.p_min)
+        moved["alpha_max"] = max(moved["alpha_max"], self._scenario.alpha_min)
         return dataclasses.replace(self._scenario, **moved)
 
     @scenario.setter
@@ -278,6 +279,11 @@ class Explorer(ipywidgets.VBox):
                 "bandwidth": scenario.bandwidth,
                 "noise_power": scenario.noise_psd * scenario.bandwidth,
                 "p_min": scenario.p_min,
+                "path_loss": scenario.path_loss,
+                "fading_power": scenario.fading_power,
+                "alpha_min": scenario.alpha_min,
+                "split_by_surrogate": scenario.split_objective == "surrogate",
+                "energy_per_slot": scenario.local_energy_per == "slot",
             }
             rules = {name: policy(scenario) for name, policy in POLICIES.items()}
             self.panel.policies = {
@@ -288,6 +294,7 @@ class Explorer(ipywidgets.VBox):
             lowest = math.log10(scenario.p_min * 1e3)
             power.max = max(power.max, lowest)
             power.min = lowest
+            self._sliders["alpha_max"].min = math.log10(max(1e-3, scenario.alpha_min))
             self._move(
                 {
                     slider.trait: slider.from_si(getattr(scenario, slider.field))

@@ -18,7 +18,7 @@ from splitlib import channel, kernel, stream
 
 #: What the page runs; a function stands after those that it calls.
 FUNCTIONS: tuple[Callable[..., Any], ...] = (
-    channel.close_in_gain,
+    channel.unchecked_path_gain,
     stream.next_uniform,
     stream.poisson_quantile,
     stream.fill_uniforms,

@@ -108,16 +108,17 @@ function prepare({ setting, n_slots, state }) {
     how(...arrays);
     filled[name] = { key, arrays };
   };
-  const { distance, wavelength, path_loss_exponent, alpha_max, arrival_rate } = setting;
-  const { noise_power, p_max } = setting;
-  const mean_gain = close_in_gain(distance, wavelength, path_loss_exponent);
+  const { distance, wavelength, path_loss_exponent, path_loss, fading_power } = setting;
+  const { alpha_min, alpha_max, arrival_rate, noise_power, p_max } = setting;
+  const mean_gain =
+    fading_power * unchecked_path_gain(distance, wavelength, path_loss_exponent, path_loss);
   fill("uniforms", 0, [], () => {
     uniforms = new Float64Array(3 * n_slots);
     fill_uniforms(Float64Array.from(state), n_slots, uniforms);
   });
   fill("gain", 1, mean_gain, (gain) => fill_gain(uniforms, n_slots, mean_gain, gain));
-  fill("availability", 1, alpha_max, (availability) =>
-    fill_availability(uniforms, n_slots, alpha_max, availability));
+  fill("availability", 1, [alpha_min, alpha_max], (availability) =>
+    fill_availability(uniforms, n_slots, alpha_min, alpha_max, availability));
   fill("arrivals", 1, arrival_rate, (arrivals) =>
     fill_arrivals(uniforms, n_slots, arrival_rate, arrivals));
   fill("limits", 2, [mean_gain, noise_power, p_max], (...limits) =>
@@ -150,7 +151,7 @@ function* simulate({ setting, costs, n_slots, burn_in, tolerance }, V, policy) {
       run_slots(
         ...arrays.map((array) => array.subarray(start, stop)), stop - start,
         local_delay, remote_delay, offload_bits, local_energy, local_delay.length,
-        at_p_max, V, setting.bandwidth, setting.noise_power, setting.p_min, setting.p_max,
+        at_p_max, setting.split_by_surrogate, setting.energy_per_slot, V, setting.bandwidth, setting.noise_power, setting.p_min, setting.p_max,
         setting.d_avg, setting.d_max, setting.epsilon, queues, totals,
         histogram.subarray(...splits), objective, false, none, none, none, none, none, none);
       samples.slot.push(stop);
@@ -162,7 +163,7 @@ function* simulate({ setting, costs, n_slots, burn_in, tolerance }, V, policy) {
   const n_measured = n_slots - burn_in;
   const growth = [0, 1].map((i) => (queues[i] - initial[i]) / n_measured);
   const { d_avg, d_max, epsilon } = setting;
-  const full_local_energy = totals[ARRIVALS] * costs.local_energy[n_splits - 1];
+  const full_local_energy = totals[CHARGED] * costs.local_energy[n_splits - 1];
   const mean_split = histogram.reduce((sum, slots, k) => sum + k * slots, 0) / n_measured;
   const spread = histogram.reduce((sum, slots, k) => sum + slots * (k - mean_split) ** 2, 0);
   return {

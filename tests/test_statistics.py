@@ -1,0 +1,68 @@
+"""Intervals: their coverage on processes whose true values are known, and what is refused."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import signal, stats
+
+import splitlib as sl
+
+
+def test_confidence_interval_is_that_of_scipy(rng):
+    values = rng.normal(size=(3, 8))
+    ours = sl.confidence_interval(xr.DataArray(values, dims=("x", "seed")))
+    theirs = stats.ttest_1samp(values, 0, axis=1).confidence_interval(0.95)
+    assert ours.lower.values == pytest.approx(theirs.low)
+    assert ours.upper.values == pytest.approx(theirs.high)
+    single = sl.confidence_interval(xr.DataArray([1.0], dims="seed"))
+    assert np.isnan(single.lower)
+
+
+def test_batch_means_cover_the_mean_of_a_process_with_memory(rng):
+    """An AR(1) process of known mean; an interval that ignores its memory covers it far less."""
+    covered, naive = 0, 0
+    for _ in range(200):
+        series = 5 + signal.lfilter([1], [1, -0.95], rng.normal(size=20_000))
+        found = sl.batch_means(series, n_batches=20)
+        covered += found.lower < 5 < found.upper
+        half = 1.96 * series.std() / series.size**0.5
+        naive += abs(series.mean() - 5) < half
+    assert 0.90 < covered / 200 < 0.99
+    assert naive / 200 < 0.5
+
+
+def test_batch_means_of_independent_values_are_a_t_interval_of_the_batches(rng):
+    series = rng.normal(size=100)
+    found = sl.batch_means(series, n_batches=10)
+    means = series.reshape(10, 10).mean(axis=1)
+    theirs = stats.ttest_1samp(means, 0).confidence_interval(0.95)
+    assert found == pytest.approx((series.mean(), theirs.low, theirs.high))
+    shifted = sl.batch_means(np.concatenate([[1e9], series]), n_batches=10)
+    assert shifted == pytest.approx(found)
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 3.0])
+def test_tail_exponent_covers_that_of_a_pareto_tail(rng, exponent):
+    covered = 0
+    for _ in range(200):
+        samples = rng.pareto(exponent, size=4000) + 1
+        found = sl.tail_exponent(samples, n_largest=400)
+        covered += found.lower < exponent < found.upper
+    assert 0.90 < covered / 200 < 0.99
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: sl.confidence_interval(xr.DataArray([1.0])), "number of seeds in data must be"),
+    (lambda: sl.confidence_interval(xr.DataArray([1.0], dims="seed"), 2), "level must be"),
+    (lambda: sl.batch_means([1.0, 2.0], n_batches=3), r"series must have shape \(n,\) with n >= "),
+    (lambda: sl.batch_means([[1.0, 2.0]], n_batches=2), r"got shape \(1, 2\)"),
+    (lambda: sl.batch_means([1.0, 2.0], n_batches=1), "n_batches must be an integer of at least 2"),
+    (lambda: sl.batch_means([1.0, np.nan], n_batches=2), "series must be finite"),
+    (lambda: sl.tail_exponent([1.0, 2.0], n_largest=2), "n_largest must be less than the 2 sam"),
+    (lambda: sl.tail_exponent([1.0, 2.0, 3.0], n_largest=2, level=1), "level must be"),
+    (lambda: sl.tail_exponent([-3.0, -2.0, -1.0], n_largest=2), "a positive tail of distinct"),
+    (lambda: sl.tail_exponent([1.0, 2.0, 2.0], n_largest=2), "a positive tail of distinct"),
+])  # fmt: skip
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
