@@ -33,9 +33,10 @@ from splitlib.scenario import Scenario
 from splitlib.simulate import SETTLED_TOLERANCE, Result, settled
 from splitlib.statistics import confidence_interval
 
-_COLORS = sns.color_palette("colorblind")
-_MARKERS = "osD^v"
-_LIMIT: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2}
+#: The house style for what is drawn outside this module: lines, their markers, and limits.
+COLORS = sns.color_palette("colorblind")
+MARKERS = "osD^v"
+LIMIT: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2}
 _RC: dict[Any, Any] = {
     "axes.grid": True,
     "axes.spines.right": False,
@@ -103,11 +104,11 @@ def plot_layer_costs(scenario: Scenario, axes: tuple[Axes, Axes] | None = None) 
     splits = np.arange(len(scenario.network.stages) + 1)
     macs = scenario.profile.local_flops / scenario.flops_per_mac
     bits = scenario.profile.offload_bits
-    above.semilogy(splits[1:], macs[1:], "o-", color=_COLORS[0])
+    above.semilogy(splits[1:], macs[1:], "o-", color=COLORS[0])
     _annotate_zero(above, 0)
     above.set_ylabel("MACs on the device\nper image")
-    below.semilogy(splits[:-1], bits[:-1], "s-", color=_COLORS[1])
-    below.axhline(bits[0], **_LIMIT)
+    below.semilogy(splits[:-1], bits[:-1], "s-", color=COLORS[1])
+    below.axhline(bits[0], **LIMIT)
     below.annotate(
         "raw image", (splits[-1], bits[0]), (0, 4), textcoords="offset points", ha="right"
     )
@@ -146,13 +147,13 @@ def plot_stage_costs(scenario: Scenario, axes: tuple[Axes, Axes] | None = None) 
             places + shift,
             board.delay(scenario.flops_per_mac * scenario.network.macs) * 1e6,
             0.4,
-            color=_COLORS[color],
+            color=COLORS[color],
             label=f"{board.name}{'' if board is scenario.device else ', all of it free'}",
         )
     above.set_ylabel("time per image (µs)")
     above.margins(y=0.25)
     above.legend(ncols=2, loc="upper right")
-    below.bar(places, scenario.device.energy(scenario.network) * 1e3, 0.6, color=_COLORS[1])
+    below.bar(places, scenario.device.energy(scenario.network) * 1e3, 0.6, color=COLORS[1])
     below.set_ylabel(f"energy per image on\nthe {scenario.device.name} (mJ)")
     below.set_xticks(places, names, rotation=60, ha="right")
     for ax in (above, below):
@@ -187,12 +188,12 @@ def plot_energy_delay(
     profile = scenario.profile
     local_delay = scenario.arrival_rate * float(scenario.device.delay(profile.local_flops[-1]))
     ax.plot(0, local_delay * 1e3, "X", color="black", markersize=9)
-    ax.axhline(scenario.d_avg * 1e3, **_LIMIT)
+    ax.axhline(scenario.d_avg * 1e3, **LIMIT)
     ax.set_ylabel("mean end-to-end delay (ms)")
     ax.set_ylim(bottom=0)
     zoom = ax.inset_axes((0.41, 0.5, 0.42, 0.45))
     _plot_over_saving(zoom, adaptive, full_offloading, scenario, "mean_delay", 1e3)
-    zoom.axhline(scenario.d_avg * 1e3, **_LIMIT)
+    zoom.axhline(scenario.d_avg * 1e3, **LIMIT)
     zoom.set(xlim=(83, 97), ylim=(44, 56), xlabel="", title="where the limit binds")
     zoom.tick_params(labelsize=9)
     zoom.title.set_fontsize(9)
@@ -200,7 +201,7 @@ def plot_energy_delay(
     _legend_over_saving(
         ax,
         adaptive,
-        Line2D([], [], **_LIMIT, label=r"limit $D_{\mathrm{avg}}$"),
+        Line2D([], [], **LIMIT, label=r"limit $D_{\mathrm{avg}}$"),
         Line2D([], [], color="black", marker="X", linestyle="", label="full local"),
     )
     return ax
@@ -230,10 +231,10 @@ def plot_outage(
     """
     ax = ax or plt.subplots(figsize=(7.5, 4.8))[1]
     _plot_over_saving(ax, adaptive, full_offloading, scenario, "outage", 1)
-    ax.axhline(scenario.epsilon, **_LIMIT)
+    ax.axhline(scenario.epsilon, **LIMIT)
     ax.set_yscale("log")
     ax.set_ylabel(r"outage probability $\Pr\{D_{\mathrm{tot}} > D_{\max}\}$")
-    _legend_over_saving(ax, adaptive, Line2D([], [], **_LIMIT, label=r"limit $\epsilon$"))
+    _legend_over_saving(ax, adaptive, Line2D([], [], **LIMIT, label=r"limit $\epsilon$"))
     return ax
 
 
@@ -250,7 +251,7 @@ def _plot_over_saving(
     full_offloading = full_offloading.squeeze(["V", "path_loss_exponent"], drop=True)
     is_settled = settled(adaptive, scenario)
     for index, alpha_max in enumerate(adaptive.alpha_max.values):
-        color, marker = _COLORS[index], _MARKERS[index]
+        color, marker = COLORS[index], MARKERS[index]
         run = adaptive.sel(alpha_max=alpha_max)
         saving = run.energy_saving.mean("seed") * 100
         band = confidence_interval(run[quantity]) * scale
@@ -278,7 +279,7 @@ def _plot_over_saving(
 def _legend_over_saving(ax: Axes, adaptive: xr.Dataset, *others: Line2D) -> None:
     lines = [
         Line2D(
-            [], [], color=_COLORS[i], marker=_MARKERS[i], markersize=5,
+            [], [], color=COLORS[i], marker=MARKERS[i], markersize=5,
             label=rf"adaptive, $\alpha_{{\max}}$ = {alpha_max:g}",
         )
         for i, alpha_max in enumerate(adaptive.alpha_max.values)
@@ -321,7 +322,7 @@ def plot_split_availability(
         )
     is_settled = settled(data, scenario)
     for index, (ax, exponent) in enumerate(zip(axes, exponents, strict=True)):
-        color, marker = _COLORS[index], _MARKERS[index]
+        color, marker = COLORS[index], MARKERS[index]
         run = data.sel(path_loss_exponent=exponent)
         spread = run.std_split.mean("seed")
         mean = confidence_interval(run.mean_split)
@@ -454,17 +455,17 @@ def plot_operating_point(
         (outage, "outage", 100, scenario.epsilon, r"$\epsilon$"),
     ):
         points = [(100 * r.energy_saving, scale * getattr(r, quantity)) for r in curve]
-        ax.plot(*zip(*points, strict=True), color=_COLORS[0], linewidth=1)
+        ax.plot(*zip(*points, strict=True), color=COLORS[0], linewidth=1)
         for point, result in zip(points, curve, strict=True):
-            fill = _COLORS[0] if _has_settled(result, scenario) else "white"
-            ax.plot(*point, "o", color=_COLORS[0], mfc=fill, markersize=4)
-        ax.axhline(scale * limit, **_LIMIT)
+            fill = COLORS[0] if _has_settled(result, scenario) else "white"
+            ax.plot(*point, "o", color=COLORS[0], mfc=fill, markersize=4)
+        ax.axhline(scale * limit, **LIMIT)
         ax.annotate(
             text, (0, scale * limit), (4, 4), textcoords="offset points", annotation_clip=False
         )
         for result, marker, name in ((full_offloading, "*", "full offloading"), (here, "o", "")):
             at = 100 * result.energy_saving, scale * getattr(result, quantity)
-            hollow = {"mfc": "none", "mew": 2.5, "mec": _COLORS[3]} if result is here else {}
+            hollow = {"mfc": "none", "mew": 2.5, "mec": COLORS[3]} if result is here else {}
             ax.plot(*at, marker, color="black", markersize=11, **hollow)
             ax.annotate(name, at, (-8, -4), textcoords="offset points", ha="right")
         local = scale * getattr(full_local, quantity)
@@ -478,14 +479,14 @@ def plot_operating_point(
     outage.set(ylabel="outage probability (%)", yscale="log")
     names = scenario.network.split_names
     share = 100 * here.split_histogram / here.measured_slots
-    splits.bar(np.arange(len(names)), share, color=_COLORS[0])
+    splits.bar(np.arange(len(names)), share, color=COLORS[0])
     splits.set_xticks(np.arange(len(names)), names, rotation=90, fontsize=8)
     splits.set_ylabel("share of slots (%)")
     splits.grid(axis="x", visible=False)
     thousands = np.arange(here.n_slots) / 1e3
     every = slice(None, None, max(1, here.n_slots // 1000))
-    queues.plot(thousands[every], here.history.Z[every], color=_COLORS[0], label="Z (s)")
-    queues.plot(thousands[every], here.history.H[every], color=_COLORS[1], label="H")
+    queues.plot(thousands[every], here.history.Z[every], color=COLORS[0], label="Z (s)")
+    queues.plot(thousands[every], here.history.H[every], color=COLORS[1], label="H")
     queues.axvspan(0, here.burn_in / 1e3, color="grey", alpha=0.2, linewidth=0)
     queues.set(xlabel="slots (thousands)", ylabel="virtual queues", ylim=(0, None))
     queues.legend(loc="center right")
