@@ -18,7 +18,7 @@ True
 import importlib
 from types import ModuleType
 
-from splitlib import channel
+from splitlib import channel, measures
 from splitlib.board import JETSON_TX2, XAVIER_NX, Board
 from splitlib.network import (
     Conv2d,
@@ -39,6 +39,7 @@ from splitlib.simulate import (
     simulate,
     summary,
     sweep,
+    sweep_scenarios,
 )
 from splitlib.statistics import (
     Interval,
@@ -76,6 +77,7 @@ __all__ = [
     "channel",
     "confidence_interval",
     "draw_trace",
+    "measures",
     "mobilenet_v2",
     "over_seeds",
     "page_trace",
@@ -83,12 +85,13 @@ __all__ = [
     "simulate",
     "summary",
     "sweep",
+    "sweep_scenarios",
     "tail_exponent",
 ]
 
 
 def __getattr__(name: str) -> ModuleType:
-    """Import ``figures`` and ``explorer`` only when asked for: they need more packages."""
-    if name in ("explorer", "figures"):
+    """Import what needs more packages only when it is asked for."""
+    if name in ("claims", "explorer", "figures"):
         return importlib.import_module(f"splitlib.{name}")
     raise AttributeError(f"module 'splitlib' has no attribute {name!r}")

@@ -78,12 +78,17 @@ def check_array(name: str, value: ArrayLike, interval: str) -> NDArray[np.float6
         raise TypeError(f"{name} must be an array of real numbers, got {_show(value)}")
     if np.ma.is_masked(value):
         raise ValueError(f"{name} must be an array without masked values, got {_show(value)}")
-    array = array.astype(float)
+    array = array.astype(float, copy=False)
     low, high = (float(end) for end in interval[1:-1].split(","))
-    above = array > low if interval[0] == "(" else array >= low
-    below = array < high if interval[-1] == ")" else array <= high
-    bad = ~(np.isfinite(array) & above & below)
-    if bad.any():
+
+    def allows(values: Any) -> Any:
+        above = values > low if interval[0] == "(" else values >= low
+        below = values < high if interval[-1] == ")" else values <= high
+        return np.isfinite(values) & above & below
+
+    # The ends first: they need no arrays, and NaN shows in both.
+    if array.size and not (allows(array.min()) and allows(array.max())):
+        bad = ~allows(array)
         where = f" at index {int(np.argmax(bad))}" if array.ndim == 1 else ""
         first = float(array[bad].flat[0])
         raise ValueError(f"{name} must be finite and in {interval}, got {first!r}{where}")

@@ -22,11 +22,13 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
 
 from splitlib.kernel import have_settled
 from splitlib.scenario import Scenario
@@ -407,6 +409,53 @@ def plot_split_heatmaps(data: xr.Dataset, axes: list[Axes] | None = None) -> lis
     axes[0].set_ylabel("splitting point k")
     axes[-1].figure.colorbar(image, ax=axes, label="share of slots (%)")
     return axes
+
+
+#: Sign and colour of each verdict, from good to bad, and of what cannot be judged.
+_SIGNS = (("✓", COLORS[0]), ("~", COLORS[8]), ("✗", COLORS[3]), ("·", (0.85, 0.85, 0.85)))
+
+
+def plot_verdicts(verdicts: pd.DataFrame, kinds: Sequence[str], ax: Axes | None = None) -> Axes:
+    """Plot a matrix of verdicts, and frame what differs from its first column.
+
+    Parameters
+    ----------
+    verdicts : pandas.DataFrame
+        One row for each claim, one column for each reading.
+    kinds : sequence of str
+        The four verdicts, from good to bad, and last that there is none.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        With a legend above.
+    """
+    height = 0.24 * len(verdicts) + 2.4
+    ax = ax or plt.subplots(figsize=(9.5, height))[1]
+    signs = dict(zip(kinds, _SIGNS, strict=True))
+    for y, (_, row) in enumerate(verdicts.iterrows()):
+        for x, verdict in enumerate(row):
+            sign, color = signs[verdict]
+            differs = verdict != row.iloc[0]
+            edge = {"edgecolor": "black", "linewidth": 1.6} if differs else {"edgecolor": "white"}
+            box = Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, facecolor=color, **edge)
+            ax.add_patch(box)
+            dark = verdict != kinds[-1]
+            ax.text(x, y, sign, ha="center", va="center", color="white" if dark else "black")
+    ax.set(xlim=(-0.5, verdicts.columns.size - 0.5), ylim=(len(verdicts) - 0.5, -0.5))
+    ax.set_yticks(range(len(verdicts)), verdicts.index, fontsize=9)
+    ax.set_xticks(range(verdicts.columns.size), verdicts.columns, rotation=40, ha="left")
+    ax.tick_params(length=0, labeltop=True, labelbottom=False, top=False, bottom=False)
+    ax.grid(visible=False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    handles = [
+        Patch(facecolor=color, label=f"{sign}  {kind}") for kind, (sign, color) in signs.items()
+    ]
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.4, 0), ncols=4, fontsize=9)
+    return ax
 
 
 def _has_settled(result: Result, scenario: Scenario) -> bool:

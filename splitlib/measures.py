@@ -13,6 +13,7 @@ no interval.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -68,6 +69,30 @@ def tag(value: float) -> str:
     ('0_5', '3')
     """
     return f"{value:g}".replace(".", "_")
+
+
+def flat(numbers: Mapping[str, Interval]) -> dict[str, float]:
+    """Return numbers one by one: ``x``, and ``x_lower`` and ``x_upper`` where it has an interval.
+
+    Parameters
+    ----------
+    numbers : mapping of str to Interval
+
+    Returns
+    -------
+    dict of str to float
+
+    Examples
+    --------
+    >>> flat({"x": Interval(2.0, 1.0, 3.0), "n": exact(5)})
+    {'x': 2.0, 'x_lower': 1.0, 'x_upper': 3.0, 'n': 5.0}
+    """
+    found = {}
+    for name, interval in numbers.items():
+        found[name] = interval.value
+        if not math.isnan(interval.lower):
+            found |= {f"{name}_lower": interval.lower, f"{name}_upper": interval.upper}
+    return found
 
 
 def of_inputs(scenario: Scenario) -> dict[str, Interval]:

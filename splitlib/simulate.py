@@ -7,7 +7,7 @@ outage probability that have limits, each over the slots after the burn-in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ from splitlib._check import (
 from splitlib.policies import POLICIES
 from splitlib.scenario import Scenario
 from splitlib.statistics import confidence_interval
-from splitlib.trace import Trace, cell_rng, draw_trace
+from splitlib.trace import Trace, cell_rng, draw_slots
 
 #: Growth of the queues per slot, as a share of the limits, up to which a run has settled.
 SETTLED_TOLERANCE = 1e-3
@@ -227,6 +227,7 @@ def simulate(
 
     Examples
     --------
+    >>> from splitlib.trace import draw_trace
     >>> scenario = Scenario(alpha_max=0.1)
     >>> result = simulate(scenario, draw_trace(scenario, n_slots=50_000, rng=0), V=1.0)
     >>> result.mean_delay < scenario.d_avg, result.outage < scenario.epsilon
@@ -448,10 +449,82 @@ def sweep(
     (2, 2, 1)
     """
     check_instance("scenario", scenario, Scenario)
-    weights = _check_axis("V", V, "(0, inf)")
-    alphas = _check_axis("alpha_max", alpha_max, "(0, 1]", scenario.alpha_max)
+    scenarios = {"": scenario}
+    return sweep_scenarios(
+        scenarios,
+        V,
+        alpha_max,
+        path_loss_exponent,
+        seeds,
+        n_slots,
+        burn_in,
+        policy,
+        n_jobs,
+        progress,
+    )[""]
+
+
+def sweep_scenarios(
+    scenarios: Mapping[str, Scenario],
+    V: ArrayLike | Mapping[str, ArrayLike] = 3.0,
+    alpha_max: ArrayLike | None = None,
+    path_loss_exponent: ArrayLike | None = None,
+    seeds: int | Sequence[int] = 10,
+    n_slots: int = 200_000,
+    burn_in: int = 10_000,
+    policy: str = "adaptive",
+    n_jobs: int = -1,
+    progress: bool = True,
+) -> dict[str, xr.Dataset]:
+    """Run `sweep` for several scenarios on the very same draws, which are drawn only once.
+
+    Parameters
+    ----------
+    scenarios : mapping of str to Scenario
+        At least one; all with the same arrival rate, and, where the grid does not vary them, the
+        same ``alpha_max`` and ``path_loss_exponent``, which choose the draws.
+    V : float, sequence of float, or mapping of str to these
+        Weights of energy, in s²/J; a mapping gives each scenario its own.
+    alpha_max, path_loss_exponent, seeds, n_slots, burn_in, policy, n_jobs, progress
+        As for `sweep`.
+
+    Returns
+    -------
+    dict of str to xarray.Dataset
+        What `sweep` returns for each scenario alone.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> both = {"1": Scenario(), "2": Scenario(fading_power=2.0)}
+    >>> data = sweep_scenarios(both, V=0.1, seeds=2, n_slots=20_000)
+    >>> bool((data["2"].energy_saving > data["1"].energy_saving).all())
+    True
+    """
+    check_instance("scenarios", scenarios, Mapping)
+    if not scenarios:
+        raise ValueError("scenarios must hold at least one scenario, got none")
+    for name, scenario in scenarios.items():
+        check_instance(f"scenarios[{name!r}]", scenario, Scenario)
+    first = next(iter(scenarios.values()))
+    fixed = {"alpha_max": alpha_max is None, "path_loss_exponent": path_loss_exponent is None}
+    for name in ("arrival_rate", *(axis for axis, alone in fixed.items() if alone)):
+        values = [getattr(scenario, name) for scenario in scenarios.values()]
+        if len(set(values)) > 1:
+            raise ValueError(f"{name} must be the same in all scenarios, got {values}")
+    if isinstance(V, Mapping):
+        if V.keys() != scenarios.keys():
+            raise ValueError(f"V must have the names of scenarios, got {list(V)}")
+    else:
+        V = dict.fromkeys(scenarios, V)
+    weights = {name: _check_axis("V", V[name], "(0, inf)") for name in scenarios}
+    alphas = _check_axis("alpha_max", alpha_max, "(0, 1]", first.alpha_max)
     exponents = _check_axis(
-        "path_loss_exponent", path_loss_exponent, "[0, inf)", scenario.path_loss_exponent
+        "path_loss_exponent", path_loss_exponent, "[0, inf)", first.path_loss_exponent
     )
     seeds = _check_seeds(seeds)
     n_slots = check_integer("n_slots", n_slots)
@@ -461,10 +534,19 @@ def sweep(
     if n_jobs != -1:
         n_jobs = check_integer("n_jobs (other than -1)", n_jobs)
 
-    def cell(alpha: float, exponent: float, seed: int) -> list[Result]:
-        at = replace(scenario, alpha_max=alpha, path_loss_exponent=exponent)
-        trace = draw_trace(at, n_slots, rng=cell_rng(at, seed))
-        return run(at, trace, weights, policy, burn_in)
+    def cell(alpha: float, exponent: float, seed: int) -> dict[str, list[Result]]:
+        here: dict[str, Any] = {"alpha_max": alpha, "path_loss_exponent": exponent}
+        rng = cell_rng(replace(first, **here), seed)
+        draws = draw_slots(first.arrival_rate, n_slots, rng)
+        traces: dict[tuple[float, float], Trace] = {}
+        found = {}
+        for name, scenario in scenarios.items():
+            at = replace(scenario, **here)
+            world = (at.mean_gain, at.alpha_min)  # all that differs between their traces
+            if world not in traces:
+                traces[world] = draws.trace(at)
+            found[name] = run(at, traces[world], weights[name], policy, burn_in)
+        return found
 
     cells = list(product(alphas, exponents, seeds))
     parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
@@ -472,16 +554,18 @@ def sweep(
     # Where it is wanted nothing is said of it, so that TQDM_DISABLE can still switch it off.
     off = {} if progress else {"disable": True}
     bar = tqdm(runs, total=len(cells), delay=1, unit="trace", desc=policy, **off)
-    results = [result for row in bar for result in row]
-
-    grid: dict[str, list[Any]] = {
+    found = list(bar)
+    axes: dict[str, list[Any]] = {
         "alpha_max": alphas,
         "path_loss_exponent": exponents,
         "seed": seeds,
-        "V": weights,
     }
-    data = _dataset(results, grid).transpose("V", ...)
-    return data.assign_attrs(policy=policy, n_slots=n_slots, burn_in=burn_in)
+    datasets = {}
+    for name in scenarios:
+        results = [result for row in found for result in row[name]]
+        data = _dataset(results, {**axes, "V": weights[name]}).transpose("V", ...)
+        datasets[name] = data.assign_attrs(policy=policy, n_slots=n_slots, burn_in=burn_in)
+    return datasets
 
 
 def _check_axis(

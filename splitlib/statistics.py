@@ -79,13 +79,22 @@ def over_seeds(data: xr.DataArray, level: float = 0.95) -> Interval:
     -------
     Interval
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of its range.
+
     Examples
     --------
     >>> over_seeds(xr.DataArray([1.0, 2.0, 3.0], dims="seed")).value
     2.0
     """
     found = confidence_interval(data, level)
-    return Interval(*(float(found[name]) for name in ("mean", "lower", "upper")))
+    if found["mean"].size != 1:
+        raise ValueError(
+            f"data must have no dimension but seed that is longer than 1, got {dict(data.sizes)}"
+        )
+    return Interval(*(float(found[name].item()) for name in ("mean", "lower", "upper")))
 
 
 def batch_means(series: ArrayLike, n_batches: int = 30, level: float = 0.95) -> Interval:

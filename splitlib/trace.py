@@ -9,6 +9,7 @@ blurred by different luck.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -109,6 +110,38 @@ class Trace:
         return self.gain.size
 
 
+class Draws(NamedTuple):
+    """What is random in the slots, before a scenario gives it size; arrays of shape ``(n_slots,)``.
+
+    Attributes
+    ----------
+    fading : ndarray
+        |g|² of mean 1.
+    uniform : ndarray
+        In (0, 1], for the availability.
+    arrivals : ndarray of int
+        Number of images.
+    """
+
+    fading: NDArray[np.float64]
+    uniform: NDArray[np.float64]
+    arrivals: NDArray[np.int64]
+
+    def trace(self, scenario: Scenario) -> Trace:
+        """Return the trace that these draws make under ``scenario``, whose load they have."""
+        availability = np.maximum(scenario.alpha_min, scenario.alpha_max * self.uniform)
+        return Trace(scenario.mean_gain * self.fading, availability, self.arrivals)
+
+
+def draw_slots(arrival_rate: float, n_slots: int, rng: np.random.Generator) -> Draws:
+    """Draw `Draws`; the arguments have been checked."""
+    return Draws(
+        fading=rng.standard_exponential(n_slots),
+        uniform=1.0 - rng.random(n_slots),
+        arrivals=rng.poisson(arrival_rate, n_slots),
+    )
+
+
 def draw_trace(
     scenario: Scenario,
     n_slots: int = 200_000,
@@ -155,13 +188,7 @@ def draw_trace(
         raise TypeError(
             f"rng must be None, an integer of at least 0 or a numpy Generator, got {rng!r}"
         ) from None
-    return Trace(
-        gain=scenario.mean_gain * rng.standard_exponential(n_slots),
-        availability=np.maximum(
-            scenario.alpha_min, scenario.alpha_max * (1.0 - rng.random(n_slots))
-        ),
-        arrivals=rng.poisson(scenario.arrival_rate, n_slots),
-    )
+    return draw_slots(scenario.arrival_rate, n_slots, rng).trace(scenario)
 
 
 def cell_rng(scenario: Scenario, seed: int) -> np.random.Generator:

@@ -100,8 +100,8 @@ def test_fig2_is_the_sweep(execute, tmp_path):
     data = sl.sweep(sl.Scenario(), V=[0.1], alpha_max=[0.1, 1.0], **grid)
     saving = data.energy_saving.mean("seed").squeeze() * 100
     assert numbers["largest_settled_V"] == 0.1
-    assert numbers["adaptive_saving_alpha_0_1"] == pytest.approx(float(saving[0]), rel=1e-12)
-    assert numbers["adaptive_saving_alpha_1"] == pytest.approx(float(saving[1]), rel=1e-12)
+    assert numbers["saving_alpha_0_1"] == pytest.approx(float(saving[0]), rel=1e-12)
+    assert numbers["saving_alpha_1"] == pytest.approx(float(saving[1]), rel=1e-12)
     table = pd.read_csv(tmp_path / "data" / "fig2_energy_delay.csv", index_col=["V", "alpha_max"])
     assert table.loc[(0.1, 0.1)].energy_saving == pytest.approx(float(saving[0]) / 100)
     assert table.settled.loc[0.1].all()
@@ -120,7 +120,7 @@ def test_fig3_is_the_sweep(execute, tmp_path):
 def test_one_value_will_do_where_a_list_stands(execute):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "V": 0.1, "alpha_max": 0.3}
     numbers = execute("fig2_energy_delay", **run)
-    assert 0 < numbers["adaptive_saving_alpha_0_3"] < 100
+    assert 0 < numbers["saving_alpha_0_3"] < 100
     numbers = execute("fig3_split_availability", **run, path_loss_exponent=4.0)
     assert numbers["highest_V"] == 0.1
 
