@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pandas as pd
 import papermill
 import pytest
@@ -73,7 +74,7 @@ def test_form(path):
 
 
 def test_there_is_a_notebook_for_each_figure():
-    assert [path.stem[:4] for path in NOTEBOOKS] == ["expl", "fig1", "fig2", "fig3"]
+    assert [path.stem[:4] for path in NOTEBOOKS] == ["expl", "fig1", "fig2", "fig3", "heav"]
 
 
 def test_the_explorer_starts_where_simulate_does(execute):
@@ -117,6 +118,30 @@ def test_fig3_is_the_sweep(execute, tmp_path):
     assert (slots == 20_000).all()
 
 
+def test_heavy_tails_are_those_of_single_runs(execute, tmp_path):
+    length, burn_in = 5_000, 1_000
+    numbers = execute(
+        "heavy_tails", n_slots=length, burn_in=burn_in, run_lengths=[1_000, 5_000, 20_000],
+        block=100, long_seeds=4, n_largest=100, n_largest_adaptive=20, alpha_max=[1.0, 0.1],
+    )  # fmt: skip
+    savings, delays = [], []
+    for seed in range(4):
+        rng = sl.cell_rng(sl.Scenario(), seed)
+        for _ in range(4):
+            trace = sl.draw_trace(sl.Scenario(), length, rng=rng)
+            result = sl.simulate(sl.Scenario(), trace, policy="full_offloading", burn_in=burn_in)
+            savings.append(result.energy_saving)
+            delays.append(result.mean_delay)
+    assert numbers["saving_median_percent"] == pytest.approx(100 * np.median(savings), rel=1e-9)
+    assert numbers["mean_delay_lowest_alpha_1_ms"] == pytest.approx(1e3 * min(delays), rel=1e-9)
+    assert numbers["paper_saving_rank"] == np.mean(np.array(savings) < 0.9935)
+    # The constants of the tails: host and radio add, and the host's grows as 1 / alpha_max.
+    host = 10 * sl.Scenario().profile.remote_flops[0] / sl.XAVIER_NX.flops_per_second
+    difference = numbers["kappa_alpha_0_1_ms"] - numbers["kappa_alpha_1_ms"]
+    assert difference == pytest.approx(1e3 * host * (10 - 1), rel=1e-9)
+    assert len(pd.read_csv(tmp_path / "data" / "heavy_savings.csv")) == 80 + 16 + 4
+
+
 def test_one_value_will_do_where_a_list_stands(execute):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "V": 0.1, "alpha_max": 0.3}
     numbers = execute("fig2_energy_delay", **run)
@@ -130,6 +155,7 @@ def test_one_value_will_do_where_a_list_stands(execute):
     ("fig1_layer_costs", {"bits_per_element": 0}, "bits_per_element must be an integer"),
     ("fig2_energy_delay", {"alpha_max": 1.5}, r"alpha_max must be finite and in \(0, 1\]"),
     ("fig2_energy_delay", {"p_min": 1.0}, "p_min must not exceed p_max = 0.1, got 1.0"),
+    ("heavy_tails", {"block": 3_000}, "must be multiples of block = 3000"),
     ("fig3_split_availability", {"n_slots": 0}, "n_slots must be an integer of at least 1, got 0"),
 ])  # fmt: skip
 def test_bad_parameters_are_refused(execute, tmp_path, name, parameters, sentence):
