@@ -74,7 +74,8 @@ def test_form(path):
 
 
 def test_there_is_a_notebook_for_each_figure():
-    assert [path.stem[:4] for path in NOTEBOOKS] == ["expl", "fig1", "fig2", "fig3", "heav"]
+    names = ["assu", "conv", "expl", "fig1", "fig2", "fig3", "heav", "rate"]
+    assert [path.stem[:4] for path in NOTEBOOKS] == names
 
 
 def test_the_explorer_starts_where_simulate_does(execute):
@@ -142,6 +143,34 @@ def test_heavy_tails_are_those_of_single_runs(execute, tmp_path):
     assert len(pd.read_csv(tmp_path / "data" / "heavy_savings.csv")) == 80 + 16 + 4
 
 
+def test_the_rate_is_inside_as_often_as_in_the_sweep(execute, tmp_path):
+    run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2}
+    numbers = execute(
+        "rate_saturation",
+        **run,
+        V=0.01,
+        V_grid=[0.01],
+        V_panels=[0.01],
+        V_matters=3.0,
+        energy_scale_grid=[0.1, 0.01],
+        p_max_grid=[0.1, 1.0],
+        distance_grid=[50.0],
+        n_slots_map=12_000,
+        n_instances=1000,
+    )
+    data = sl.sweep(sl.Scenario(), V=0.01, **run, progress=False)
+    inside = 100 * data.rate_inside.mean("seed").item()
+    assert inside > 0
+    assert numbers["rate_inside_paper"] == pytest.approx(inside, rel=1e-12)
+    scenario = sl.Scenario()
+    time = scenario.profile.local_flops[-1] / scenario.device.flops_per_second
+    power = sl.JETSON_TX2.energy(scenario.network).sum() / time
+    assert numbers["computing_power_w"] == pytest.approx(power, rel=1e-12)
+    assert numbers["kkt_residual_max"] < 1e-11
+    table = pd.read_csv(tmp_path / "data" / "rate_saturation_worth.csv")
+    assert set(table.setting) == {"paper", "matters"}
+
+
 def test_one_value_will_do_where_a_list_stands(execute):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "V": 0.1, "alpha_max": 0.3}
     numbers = execute("fig2_energy_delay", **run)
@@ -157,6 +186,7 @@ def test_one_value_will_do_where_a_list_stands(execute):
     ("fig2_energy_delay", {"p_min": 1.0}, "p_min must not exceed p_max = 0.1, got 1.0"),
     ("heavy_tails", {"block": 3_000}, "must be multiples of block = 3000"),
     ("fig3_split_availability", {"n_slots": 0}, "n_slots must be an integer of at least 1, got 0"),
+    ("rate_saturation", {"energy_scale_matters": -1.0}, "Board.a must be a finite number"),
 ])  # fmt: skip
 def test_bad_parameters_are_refused(execute, tmp_path, name, parameters, sentence):
     with pytest.raises(papermill.PapermillExecutionError, match=sentence):
