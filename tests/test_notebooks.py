@@ -171,6 +171,37 @@ def test_the_rate_is_inside_as_often_as_in_the_sweep(execute, tmp_path):
     assert set(table.setting) == {"paper", "matters"}
 
 
+def test_convergence_is_that_of_single_runs(execute, tmp_path):
+    numbers = execute(
+        "convergence",
+        V=[0.3, 1.0, 3.0],
+        rate_V=[0.3, 3.0],
+        paper_V=[0.1, 1.0, 3.0, 10.0],
+        compared_V=[3.0, 1.0],
+        long_slots=100_000,
+        n_slots=20_000,
+        burn_in=2_000,
+        seeds=3,
+        many_seeds=12,
+    )
+    scenario = sl.Scenario(alpha_max=1.0)
+    Z, slots = [], []
+    for seed in range(3):  # without the slot loop's sums: the queue built again from its delays
+        trace = sl.draw_trace(scenario, 100_000, rng=sl.cell_rng(scenario, seed))
+        trace = sl.Trace(trace.gain[:60_000], trace.availability[:60_000], trace.arrivals[:60_000])
+        delay = sl.simulate(scenario, trace, V=3.0, burn_in=0, history=True).history.delay
+        walk = np.concatenate([[0.0], np.cumsum(delay - scenario.d_avg)[:-1]])
+        queue = walk - np.minimum.accumulate(walk)
+        Z.append(queue[30_000:].mean())
+        slots.append(np.flatnonzero(queue >= 0.9 * Z[-1])[0])
+    assert numbers["Z_per_V_slow"] * 3.0 == pytest.approx(np.mean(Z), rel=1e-9)
+    assert numbers["settling_per_V"] * 3.0 == np.median(slots)
+    assert numbers["causality_changes"] == numbers["drift_bound_violations"] == 0
+    assert numbers["crn_variance_ratio"] > 1
+    table = pd.read_csv(tmp_path / "data" / "convergence_queues.csv")
+    assert len(table) == 3 * 3 * 3
+
+
 def test_one_value_will_do_where_a_list_stands(execute):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "V": 0.1, "alpha_max": 0.3}
     numbers = execute("fig2_energy_delay", **run)
@@ -180,6 +211,7 @@ def test_one_value_will_do_where_a_list_stands(execute):
 
 
 @pytest.mark.parametrize(("name", "parameters", "sentence"), [
+    ("convergence", {"burn_in": 200_000}, "burn_in must be less than the 200000 slots"),
     ("explorer", {"V": -1.0}, r"V must be a finite number in \(0, inf\), got -1.0"),
     ("fig1_layer_costs", {"bits_per_element": 0}, "bits_per_element must be an integer"),
     ("fig2_energy_delay", {"alpha_max": 1.5}, r"alpha_max must be finite and in \(0, 1\]"),
