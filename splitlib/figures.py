@@ -442,8 +442,8 @@ def plot_verdicts(verdicts: pd.DataFrame, kinds: Sequence[str], ax: Axes | None 
             edge = {"edgecolor": "black", "linewidth": 1.6} if differs else {"edgecolor": "white"}
             box = Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, facecolor=color, **edge)
             ax.add_patch(box)
-            dark = verdict != kinds[-1]
-            ax.text(x, y, sign, ha="center", va="center", color="white" if dark else "black")
+            ink = "white" if verdict in (kinds[0], kinds[2]) else "black"
+            ax.text(x, y, sign, ha="center", va="center", color=ink)
     ax.set(xlim=(-0.5, verdicts.columns.size - 0.5), ylim=(len(verdicts) - 0.5, -0.5))
     ax.set_yticks(range(len(verdicts)), verdicts.index, fontsize=9)
     ax.set_xticks(range(verdicts.columns.size), verdicts.columns, rotation=40, ha="left")
