@@ -4,7 +4,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book figures test check serve lab bench lock format accept clean
+.PHONY: help book figures claims test check serve lab bench lock format accept clean
 
 help:  ## list these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -15,9 +15,13 @@ book: figures  ## set up, run every notebook, build the book, say where it is
 figures: .venv/book.stamp  ## run the notebooks (only those that something has changed for)
 	@$(PY) -m tools.notebooks run
 
-test: .venv/test.stamp check book  ## set up and run everything that is tested
+claims: figures  ## judge the paper's claims anew by the numbers of the notebooks
+	@$(PY) -m tools.claims check
+
+test: .venv/test.stamp check claims book  ## set up and run everything that is tested
 	@$(PY) -m tools.browser
-	$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 splitlib tests notebooks
+	$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 splitlib tests \
+		notebooks/explorer.ipynb notebooks/fig*.ipynb
 
 check: .venv/test.stamp  ## lint, formatting, types, stripped notebooks
 	$(BIN)/ruff check splitlib tools tests notebooks
@@ -48,8 +52,9 @@ format: .venv/test.stamp  ## format the code, strip the notebooks
 	$(BIN)/ruff format splitlib tools tests
 	$(PY) -m tools.notebooks strip
 
-accept: figures  ## take over the executed tables that nbval compares with
+accept: figures  ## take over the executed tables and the README's summary
 	$(PY) -m tools.notebooks accept
+	$(PY) -m tools.claims accept
 
 clean:  ## remove everything that was generated, .venv included
 	rm -rf .venv .assets _build book/executed node_modules .mypy_cache .ruff_cache .pytest_cache

@@ -39,7 +39,7 @@ from splitlib.trace import Trace, cell_rng, draw_slots
 SETTLED_TOLERANCE = 1e-3
 
 #: Slots that are prepared at once: few enough for a core's cache, many enough to hide the call.
-_CHUNK = 4096
+_CHUNK = 16384
 
 
 class Loops(NamedTuple):

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import yaml
 
-from tools import assets, fingerprint, notebooks
+from tools import assets, claims, fingerprint, notebooks
+
+SCORECARD = "book/executed/scorecard"
 
 
 def pages(root: Path) -> list[str]:
@@ -45,6 +47,8 @@ def build(root: Path) -> bool:
     if stale:
         print(f"not up to date: {', '.join(stale)}; run `make figures`", file=sys.stderr)
         return False
+    if SCORECARD in pages(root):
+        claims.write_page(root)
     html, staging = root / "_build" / "html", root / "_build" / "staging"
     stamp, inputs = html / ".inputs", inputs_hash(root)
     if stamp.exists() and stamp.read_text() == inputs:

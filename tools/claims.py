@@ -1,7 +1,8 @@
 """Judge the paper's claims anew by the numbers of the executed notebooks.
 
-``check``   prints every verdict; fails where one differs from what ``book/claims.yml`` records, where a
-            number is missing, where the notebook on assumptions disagrees, or where the README is behind.
+``check``   prints every verdict; fails where one differs from what ``book/claims.yml`` records,
+            where a number is missing, where the notebook on assumptions disagrees, or where the
+            README is behind.
 ``accept``  writes the summary line into the README.
 
 The book's scorecard is written by `write_page`, from the same judgement.
@@ -91,12 +92,20 @@ def faults(
 
 def summary(judged: Sequence[Claim]) -> str:
     """Return the scorecard in one sentence."""
-    counts = [sum(claim.verdict == verdict for claim in judged) for verdict in VERDICTS]
+    inputs = [claim for claim in judged if _is_input(claim)]
+    others = [claim for claim in judged if claim not in inputs]
+    counts = [sum(claim.verdict == verdict for claim in others) for verdict in VERDICTS]
     good, partly, bad, vague = counts
     return (
-        f"Of the paper's {len(judged)} claims that a number can judge, {good} are reproduced, {partly} partly,"
-        f" and {bad} are not; {vague} are not stated precisely enough."
+        f"Of the paper's {len(others)} claims {good} are reproduced, {partly} partly and {bad} not;"
+        f" {vague} are not stated precisely enough to be judged. Not counted among them are"
+        f" {len(inputs)} numbers that go in as printed."
     )
+
+
+def _is_input(claim: Claim) -> bool:
+    """Tell whether a claim only says which number goes in."""
+    return all("::input_" in item.number and item.accept is not None for item in claim.measured)
 
 
 def _show(item: Measurement, found: Interval) -> str:
@@ -139,15 +148,23 @@ def write_page(root: Path) -> None:
     _write(executed / "scorecard-summary.md", summary(judged) + "\n")
 
 
-_INTRODUCTION = """Every figure, number and checkable sentence of the paper's abstract and Sections II to V stands here, in our words, with what we measured. The list was
-written down, with the limits that a number has to keep, before any of them was judged, and `make claims` judges all of them anew. **✓** means that every
-number keeps its limits, **~** that some do, **✗** that none does, and **·** that the sentence is too vague for any number to contradict it. Brackets hold 95 % confidence intervals. A
-claim leads to its details: place in the paper, limits and where they come from, figure and code, and what it would be under another reading of the paper
-([](assumptions.ipynb))."""
+_INTRODUCTION = """Every figure, number and checkable sentence of the paper's abstract and
+Sections II to V stands here, in our words, with what we measured. The list was written down, with
+the limits that a number has to keep, before any of them was judged, and `make claims` judges all of
+them anew. **✓** means that every number keeps its limits, **~** that some do, **✗** that none does,
+and **·** that the sentence is too vague for a number to contradict it. Brackets hold 95 %
+confidence intervals. Each claim leads to its details: where it stands, its limits and where they come from, the figure
+and the code, and what it would be under [other readings of the paper](assumptions.ipynb)."""
 
 
 def _section(claim: Claim) -> str:
     return next(prefix for prefix in reversed(_SECTIONS) if claim.where.startswith(prefix))
+
+
+def _verdict(claim: Claim, numbers: Mapping[str, Interval]) -> str:
+    """Return the verdict of today's numbers, and the recorded one where it differs."""
+    verdict = claim.judge(numbers)
+    return verdict if verdict == claim.verdict else f"{verdict}, recorded as {claim.verdict}"
 
 
 def _row(claim: Claim, numbers: Mapping[str, Interval]) -> str:
@@ -155,7 +172,7 @@ def _row(claim: Claim, numbers: Mapping[str, Interval]) -> str:
     shown = "; ".join(_show(item, numbers[item.number]) for item in items[:2])
     more = f" (and {len(items) - 2} more)" if len(items) > 2 else ""
     link = f"[{claim.says}](#claim-{claim.id})"
-    return f"| {SIGNS[claim.verdict]} | {link} | {claim.paper or '–'} | {shown}{more} |"
+    return f"| {SIGNS[claim.judge(numbers)]} | {link} | {claim.paper or '–'} | {shown}{more} |"
 
 
 def _details(claim: Claim, numbers: Mapping[str, Interval], readings: pd.DataFrame) -> list[str]:
@@ -164,20 +181,19 @@ def _details(claim: Claim, numbers: Mapping[str, Interval], readings: pd.DataFra
     figure = f" Shown in {{ref}}`the figure <{claim.figure}>`." if claim.figure else ""
     lines = [
         f"(claim-{claim.id})=",
-        f"**{SIGNS[claim.verdict]} {claim.says}** {claim.where}: *{claim.verdict}*. {claim.because}",
+        f"**{SIGNS[claim.judge(numbers)]} {claim.says}**",
+        f"{claim.where}: *{_verdict(claim, numbers)}*. {claim.because}",
         "",
         "| measured | ours | accepted | because |",
         "|:--|:--|:--|:--|",
     ]
     for item in claim.measured:
         found = numbers[item.number]
-        unsure = (
-            "" if item.accept is None or item.is_firm(found) else " (its interval reaches beyond)"
-        )
-        label = item.label or "the number itself"
-        lines.append(
-            f"| {label} | {_show(item, found)}{unsure} | {_accepted(item) or '–'} | {item.tolerance or '–'} |"
-        )
+        cells = [item.label or "the number itself", _show(item, found)]
+        if item.accept is not None and not item.is_firm(found):
+            cells[1] += " (its interval reaches beyond)"
+        cells += [_accepted(item) or "–", item.tolerance or "–"]
+        lines.append(f"| {' | '.join(cells)} |")
     lines += ["", f"Measured, with its code, in {links}.{figure}"]
     if len(readings):
         lines[-1] += " " + _under_other_readings(claim, readings)
@@ -229,7 +245,8 @@ def check(root: Path) -> int:
     for claim in judged:
         known = [item for item in claim.measured if item.number in numbers]
         ours = "; ".join(_show(item, numbers[item.number]) for item in known)
-        print(f"{SIGNS[claim.verdict]} {claim.id:28s} {claim.paper or '–':24s} {ours}")
+        sign = SIGNS[claim.judge(numbers)] if len(known) == len(claim.measured) else "?"
+        print(f"{sign} {claim.id:30s} {claim.paper or '–':24s} {ours}")
     print(f"\n{summary(judged)}")
     text, right = readme_line(root)
     if text != right:

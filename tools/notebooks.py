@@ -13,12 +13,14 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import multiprocessing
 import os
 import re
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from tools import fingerprint
 
 CHECKED = "nbval-check-output"
 CELL_SECONDS = 600
+_IS_TERMINAL = sys.stderr.isatty()
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -62,7 +65,10 @@ def inputs_hash(source: Path, root: Path) -> str:
     """Return the hash of everything that the outputs of a notebook depend on."""
     cells = [(cell.cell_type, cell.source, cell.metadata) for cell in _read(source).cells]
     tools = [Path(__file__), Path(fingerprint.__file__)]
-    files = fingerprint.of_files(fingerprint.package_sources(root), root)
+    read = fingerprint.package_sources(root)
+    if any("claims.load" in text for _, text, _ in cells):
+        read += (root / "book").glob("claims.*")
+    files = fingerprint.of_files(read, root)
     return fingerprint.of_value(
         [cells, files, fingerprint.of_files(tools, Path(__file__).parent), sys.version]
     )
@@ -80,7 +86,7 @@ def is_up_to_date(source: Path, root: Path) -> bool:
     )
 
 
-def run(source: Path, root: Path, title: str) -> bool:
+def run(source: Path, root: Path, title: str, bar: bool = True) -> bool:
     """Execute a notebook and put what it made into ``book/executed``; tell whether it worked."""
     executed = root / "book" / "executed"
     staging = executed / ".staging" / source.stem
@@ -100,7 +106,7 @@ def run(source: Path, root: Path, title: str) -> bool:
             kernel_manager_class=OwnKernel,
             coalesce_streams=True,
             execution_timeout=CELL_SECONDS,
-            progress_bar={"desc": title, "mininterval": 0.5 if sys.stderr.isatty() else 5},
+            progress_bar=bar and {"desc": title, "mininterval": 0.5 if _IS_TERMINAL else 5},
         )
         if _unfinished(_read(output)):  # papermill takes sys.exit(0) in a cell for a good end
             raise RuntimeError("the notebook ended early")
@@ -113,6 +119,32 @@ def run(source: Path, root: Path, title: str) -> bool:
     _write(_deterministic(_read(output)), output)
     _install(source.stem, staging, executed, inputs)
     return True
+
+
+def run_all(selected: Sequence[Path], root: Path, workers: int) -> bool:
+    """Run what is not up to date, several notebooks at a time; tell whether all went well.
+
+    While one draws its figures the other computes. With a single one there is a bar of its cells.
+    """
+    jobs = []
+    for index, source in enumerate(selected, start=1):
+        title = f"[{index}/{len(selected)}] {source.stem}"
+        if is_up_to_date(source, root):
+            print(f"{title}: up to date", flush=True)
+        else:
+            jobs.append((source, root, title))
+    workers = min(max(1, workers), len(jobs))
+    if workers <= 1:
+        worked = [run(*job) for job in jobs]
+        return all(worked)
+    print(f"Running {len(jobs)} notebooks, {workers} at a time", flush=True)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        worked = list(pool.map(_run_without_bar, jobs))
+    return all(worked)
+
+
+def _run_without_bar(job: tuple[Path, Path, str]) -> bool:
+    return run(*job, bar=False)
 
 
 def _unfinished(notebook: Notebook) -> bool:
@@ -273,17 +305,19 @@ def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=("run", "strip", "check", "accept"))
     parser.add_argument("names", nargs="*", help="notebooks without .ipynb; all if none is given")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count(),
+        help="notebooks that run at a time, by default one for each core",
+    )
     options = parser.parse_args(arguments)
     selected = _select(options.names, root)
+    if options.command == "run":
+        return 0 if run_all(selected, root, options.workers) else 1
     good = True
-    for index, source in enumerate(selected, start=1):
-        title = f"[{index}/{len(selected)}] {source.stem}"
-        if options.command == "run":
-            if is_up_to_date(source, root):
-                print(f"{title}: up to date")
-            else:
-                good = run(source, root, title) and good
-        elif options.command == "strip":
+    for source in selected:
+        if options.command == "strip":
             _write(strip(_read(source)), source)
         elif options.command == "accept":
             accept(source, root)
