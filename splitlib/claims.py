@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,6 +169,15 @@ def load(path: str | Path) -> list[Claim]:
     ]
     for line, claim, fault in sorted(found, key=lambda item: item[:2]):
         raise ClaimsError(f"{path.name}, line {line}{claim}: {_reason(fault)}")
+    for index, entry in enumerate(entries):
+        for place, item in enumerate(entry["measured"]):
+            low, high = (_end(item.get("accept", (0, 0)), side) for side in (0, 1))
+            if not low <= high:
+                line = _line(tree, [index, "measured", place, "accept"])
+                raise ClaimsError(
+                    f"{path.name}, line {line}, claim {entry['id']!r}: accept must be two ends in"
+                    f" order, got {item['accept']}"
+                )
     seen: dict[str, int] = {}
     for index, entry in enumerate(entries):
         line = _line(tree, [index])
@@ -194,14 +203,18 @@ def find(name: str = "book/claims.yml") -> Path:
     raise FileNotFoundError(f"{name} must stand in the current folder or above, got {Path.cwd()}")
 
 
+def _end(accept: Sequence[float | None], side: int) -> float:
+    """Return the lower (0) or upper (1) end of an accepted interval, infinite where it is open."""
+    end = accept[side]
+    return (-math.inf, math.inf)[side] if end is None else end
+
+
 def _claim(entry: dict[str, Any]) -> Claim:
     measured = []
     for item in entry["measured"]:
         accept = item.get("accept")
-        if accept is not None:
-            low, high = accept
-            accept = (-math.inf if low is None else low, math.inf if high is None else high)
-        measured.append(Measurement(**{**item, "accept": accept}))
+        ends = None if accept is None else (_end(accept, 0), _end(accept, 1))
+        measured.append(Measurement(**{**item, "accept": ends}))
     return Claim(**{**entry, "measured": tuple(measured)})
 
 

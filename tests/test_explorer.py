@@ -100,6 +100,7 @@ def test_an_own_scenario_fits_whatever_its_values():
     sl.Scenario(d_max=0.003, d_avg=0.0005, distance=0.5, epsilon=0.9995, alpha_max=1 / 3),
     sl.Scenario(p_min=0.033, p_max=0.033, d_avg=1 / 30),
     sl.Scenario(p_min=2.0, p_max=3.0),
+    sl.Scenario(alpha_min=0.03),
 ])  # fmt: skip
 def test_every_slider_may_be_moved_to_its_ends(scenario):
     explorer = Explorer(scenario, n_slots=50, burn_in=0)
@@ -513,7 +514,9 @@ import splitlib as sl
 network = sl.mobilenet_v2()
 stages = [dataclasses.replace(stage, name='<b>&"' + stage.name) for stage in network.stages]
 network = dataclasses.replace(network, stages=stages)
-explorer = sl.explorer.Explorer(sl.Scenario(network=network, alpha_max=0.5), V=1.0)
+readings = {"path_loss": "friis", "fading_power": 40.0, "alpha_min": 0.1, "flops_per_mac": 1,
+            "local_energy_per": "slot", "raw_bits_per_element": 8, "split_objective": "surrogate"}
+explorer = sl.explorer.Explorer(sl.Scenario(network=network, alpha_max=0.5, **readings), V=1.0)
 
 
 def note(change):

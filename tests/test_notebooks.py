@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -224,6 +225,46 @@ def test_bad_parameters_are_refused(execute, tmp_path, name, parameters, sentenc
     with pytest.raises(papermill.PapermillExecutionError, match=sentence):
         execute(name, **parameters)
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_executed_tables_are_the_accepted_ones(path, root):
+    """At full length, as `make book` has run them: which number has moved?"""
+    executed = root / "book" / "executed" / path.name
+    if not executed.is_file():
+        pytest.fail("there is no executed notebook: run `make figures` first", pytrace=False)
+    fresh = {cell.id: cell for cell in nbformat.read(executed, as_version=4).cells}
+    for cell in nbformat.read(path, as_version=4).cells:
+        if "nbval-check-output" in cell.metadata.get("tags", []):
+            ours, theirs = (
+                [output.data.get("text/plain") for output in c.outputs if "data" in output]
+                for c in (fresh[cell.id], cell)
+            )
+            assert theirs, f"no table is accepted: run `make accept`\n{cell.source}"
+            assert ours == theirs, "a number has moved; `make accept` takes it over"
+
+
+def test_assumptions_judge_the_claims_of_a_small_run(execute, tmp_path, root):
+    (tmp_path / "book").mkdir()
+    for name in ("claims.yml", "claims.schema.json"):
+        shutil.copy(root / "book" / name, tmp_path / "book")
+    run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "V": [0.01, 0.1]}
+    numbers = execute("assumptions", **run, alpha_max_fig3=[0.01, 0.1, 1.0])
+    grid = {"V": 0.1, "alpha_max": 0.1, "seeds": 2, "n_slots": 12_000, "burn_in": 2_000}
+    for name, scenario in (
+        ("ours", sl.Scenario()),
+        ("raw_8_bit", sl.Scenario(raw_bits_per_element=8)),
+        ("surrogate", sl.Scenario(split_objective="surrogate")),
+    ):
+        data = sl.sweep(scenario, **grid, progress=False)
+        saving = 100 * data.energy_saving.mean("seed").item()
+        assert numbers[f"{name}_saving_alpha_0_1"] == pytest.approx(saving, rel=1e-12)
+    table = pd.read_csv(tmp_path / "data" / "assumptions.csv")
+    claims = {claim.id: claim for claim in sl.claims.load(root / "book" / "claims.yml")}
+    for (claim, reading), rows in table.groupby(["claim", "reading"]):
+        values = {row.number: sl.Interval(row.value, row.lower, row.upper)
+                  for row in rows.itertuples()}  # fmt: skip
+        assert claims[claim].judge(values) == rows.verdict.iloc[0], reading
 
 
 def test_sources_hold_no_outputs_but_the_checked_tables():

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,9 +147,34 @@ def show_explorer() -> None:
             os.sched_setaffinity(0, cores)
 
 
+def show_book() -> None:
+    """Print how long the whole book takes, from nothing, in an environment that is set up."""
+    cores = os.cpu_count() or 1
+    print(f"The whole book at full length, {cores} notebooks at a time")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "book"
+        generated = ("_build", "executed", "node_modules", ".*")
+        shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*generated))
+        (root / ".assets").symlink_to(ROOT / ".assets")
+        start = time.perf_counter()
+        command = [sys.executable, "-u", "-m", "tools.notebooks", "run"]
+        done = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+        notebooks_done = time.perf_counter() - start
+        command = [sys.executable, "-m", "tools.book"]
+        subprocess.run(command, cwd=root, check=True, stdout=subprocess.DEVNULL)
+        total = time.perf_counter() - start
+    times = {name: float(s) for name, s in re.findall(r"\] (\w+): ([\d.]+) s", done.stdout)}
+    for name, time_ in sorted(times.items(), key=lambda item: -item[1]):
+        print(f"  {name:24s} {time_:6.1f} s  {time_ / sum(times.values()):5.0%} of the notebooks")
+    print(f"  {'building the pages':24s} {total - notebooks_done:6.1f} s")
+    print(f"  {'all of it':24s} {total:6.1f} s")
+    verdict("the whole book takes at most three minutes", total <= 180)
+
+
 if __name__ == "__main__":
     print(f"Python {sys.version.split()[0]}, NumPy {np.__version__}")
     compare_loops()
     show_growth()
     show_sweep()
     show_explorer()
+    show_book()

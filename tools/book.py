@@ -48,7 +48,7 @@ def build(root: Path) -> bool:
         print(f"not up to date: {', '.join(stale)}; run `make figures`", file=sys.stderr)
         return False
     if SCORECARD in pages(root):
-        claims.write_page(root)
+        claims.write_pages(root)
     html, staging = root / "_build" / "html", root / "_build" / "staging"
     stamp, inputs = html / ".inputs", inputs_hash(root)
     if stamp.exists() and stamp.read_text() == inputs:

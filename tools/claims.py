@@ -5,7 +5,7 @@
             README is behind.
 ``accept``  writes the summary line into the README.
 
-The book's scorecard is written by `write_page`, from the same judgement.
+The book's scorecard is written by `write_pages`, from the same judgement.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ def _accepted(item: Measurement) -> str:
     return f"{low:g} to {high:g}"
 
 
-def write_page(root: Path) -> None:
-    """Write ``scorecard.md`` and the line for the front page into ``book/executed``."""
+def write_pages(root: Path) -> None:
+    """Write the scorecard, its details and the line for the front page into ``book/executed``."""
     judged = claims.load(root / "book" / "claims.yml")
     numbers = measured(root)
     readings = other_readings(root)
@@ -141,10 +141,11 @@ def write_page(root: Path) -> None:
         of_section = [claim for claim in judged if _section(claim) == prefix]
         lines += ["", f"## {title}", "", "| | claim | the paper | ours |", "|:-:|:--|:--|:--|"]
         lines += [_row(claim, numbers) for claim in of_section]
-    lines += ["", "## Claim by claim", ""]
+    details = ["# The scorecard, claim by claim", "", _DETAILS, ""]
     for claim in judged:
-        lines += _details(claim, numbers, readings[readings.claim == claim.id])
+        details += _details(claim, numbers, readings[readings.claim == claim.id])
     _write(executed / "scorecard.md", "\n".join(lines) + "\n")
+    _write(executed / "claims.md", "\n".join(details) + "\n")
     _write(executed / "scorecard-summary.md", summary(judged) + "\n")
 
 
@@ -153,8 +154,14 @@ Sections II to V stands here, in our words, with what we measured. The list was 
 the limits that a number has to keep, before any of them was judged, and `make claims` judges all of
 them anew. **✓** means that every number keeps its limits, **~** that some do, **✗** that none does,
 and **·** that the sentence is too vague for a number to contradict it. Brackets hold 95 %
-confidence intervals. Each claim leads to its details: where it stands, its limits and where they come from, the figure
+confidence intervals. Each claim leads to its details: where it stands, its limits and where they
+come from, the figure
 and the code, and what it would be under [other readings of the paper](assumptions.ipynb)."""
+
+
+_DETAILS = """What each line of [](#chapter-scorecard) rests on: the numbers that were measured, the
+limits that were set for them beforehand and where these come from, the page with figure and code,
+and the first of the numbers under the [other readings](#chapter-assumptions) that change it."""
 
 
 def _section(claim: Claim) -> str:
@@ -169,8 +176,10 @@ def _verdict(claim: Claim, numbers: Mapping[str, Interval]) -> str:
 
 def _row(claim: Claim, numbers: Mapping[str, Interval]) -> str:
     items = [item for item in claim.measured if item.accept is not None] or claim.measured
-    shown = "; ".join(_show(item, numbers[item.number]) for item in items[:2])
-    more = f" (and {len(items) - 2} more)" if len(items) > 2 else ""
+    shown = f"{_show(items[0], numbers[items[0].number])}"
+    if items[0].label:
+        shown = f"**{shown}** {items[0].label}"
+    more = f" (and {len(items) - 1} more)" if len(items) > 1 else ""
     link = f"[{claim.says}](#claim-{claim.id})"
     return f"| {SIGNS[claim.judge(numbers)]} | {link} | {claim.paper or '–'} | {shown}{more} |"
 
@@ -178,7 +187,7 @@ def _row(claim: Claim, numbers: Mapping[str, Interval]) -> str:
 def _details(claim: Claim, numbers: Mapping[str, Interval], readings: pd.DataFrame) -> list[str]:
     pages = list(dict.fromkeys(item.notebook for item in claim.measured))
     links = ", ".join(f"[](./{page}.ipynb)" for page in pages)
-    figure = f" Shown in {{ref}}`the figure <{claim.figure}>`." if claim.figure else ""
+    figure = f" Shown under [](#{claim.figure})." if claim.figure else ""
     lines = [
         f"(claim-{claim.id})=",
         f"**{SIGNS[claim.judge(numbers)]} {claim.says}**",
@@ -211,12 +220,12 @@ def _under_other_readings(claim: Claim, readings: pd.DataFrame) -> str:
         row = rows.loc[name]
         if row.value != default.value or row.verdict != default.verdict:
             found = Interval(row.value, float("nan"), float("nan"))
-            differing.append(f"{name}: {_show(item, found)} ({SIGNS[row.verdict]})")
+            differing.append(f"{name} **{_show(item, found)}** {SIGNS[row.verdict]}")
     if not differing:
-        return "The same under every other reading of the [assumptions](assumptions.ipynb)."
+        return "The same under every other reading."
+    rest = " Under the rest it is the same." if len(differing) < len(others) else ""
     return (
-        f"Under [other readings](assumptions.ipynb) the first number is {'; '.join(differing)};"
-        " under the rest it is the same."
+        f"Under other readings the first number and the verdict are: {'; '.join(differing)}.{rest}"
     )
 
 

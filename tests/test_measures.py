@@ -1,0 +1,161 @@
+"""Measures of the paper's sentences, against the same taken from single runs and closed forms."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+
+import splitlib as sl
+from splitlib import measures
+
+RUN = {"seeds": 3, "n_slots": 12_000, "burn_in": 2_000, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def sweeps():
+    """Two policies on a small grid; the largest V cannot settle on it."""
+    grid = {"alpha_max": [1.0, 0.1], **RUN}
+    adaptive = sl.sweep(sl.Scenario(), V=[0.1, 0.01, 100.0], **grid)
+    return adaptive, sl.sweep(sl.Scenario(), policy="full_offloading", **grid)
+
+
+def single(V, alpha_max, seed, policy="adaptive"):
+    """Return one run of these sweeps."""
+    scenario = sl.Scenario(alpha_max=alpha_max)
+    trace = sl.draw_trace(scenario, 12_000, rng=sl.cell_rng(scenario, seed))
+    return sl.simulate(scenario, trace, V=V, policy=policy, burn_in=2_000)
+
+
+def test_inputs_are_printed_as_in_the_paper():
+    found = {name: value.value for name, value in measures.of_inputs(sl.Scenario()).items()}
+    assert found["input_noise_psd_dbm_hz"] == pytest.approx(-174)
+    assert (found["input_distance_m"], found["input_p_max_mw"]) == (50, 100)
+    assert found["input_path_gain_db"] == pytest.approx(
+        20 * np.log10(299_792_458 / (4 * np.pi * 3.5e9)) - 30 * np.log10(50)
+    )
+
+
+def test_costs_by_hand():
+    found = {name: value.value for name, value in measures.of_costs(sl.Scenario()).items()}
+    assert (found["convolutional_layers"], found["splitting_points"]) == (52, 20)
+    assert found["total_macs_millions"] == 300.774272
+    assert found["size_ratio"] == pytest.approx(112 * 112 * 32 / (7 * 7 * 160))
+    # 7 by 7 maps, of which (6) as printed keeps 6 by 6.
+    assert found["eq6_error_percent"] == pytest.approx(100 * (1 - (6 / 7) ** 2))
+    printed = sl.Scenario(network=sl.mobilenet_v2(arithmetic="paper"))
+    again = {name: value.value for name, value in measures.of_costs(printed).items()}
+    assert again["eq6_error_percent"] == found["eq6_error_percent"]
+    assert again["total_macs_millions"] != found["total_macs_millions"]
+
+
+def test_tradeoff_is_that_of_the_single_runs(sweeps):
+    found = measures.of_tradeoff(*sweeps, sl.Scenario())
+    assert found["largest_settled_V"].value == 0.1
+    runs = [single(0.1, 0.1, seed) for seed in range(3)]
+    saving = [100 * result.energy_saving for result in runs]
+    interval = stats.ttest_1samp(saving, 0).confidence_interval(0.95)
+    assert found["saving_alpha_0_1"] == pytest.approx((np.mean(saving), *interval))
+    sent = [single(1.0, 0.1, seed, "full_offloading") for seed in range(3)]
+    lead = [100 * s.energy_saving - own for s, own in zip(sent, saving, strict=True)]
+    assert found["offloading_lead_alpha_0_1"].value == pytest.approx(np.mean(lead))
+    outage = np.mean([100 * s.outage for s in sent])
+    assert found["offloading_outage_alpha_0_1"].value == pytest.approx(outage)
+    before = np.mean([100 * single(0.01, 0.1, seed).energy_saving for seed in range(3)])
+    step = found["saving_last_step_alpha_0_1"].value
+    assert step == pytest.approx(np.mean(saving) - before)
+    all_sent = sent + [single(1.0, 1.0, seed, "full_offloading") for seed in range(3)]
+    share = np.mean([s.energy_saving < 0.9935 for s in all_sent])
+    assert found["offloading_saving_rank"].value == share
+    assert found["saving_gained_0_1_to_1"].value > 0
+    assert found["saving_rises_with_V"].value == 1
+
+
+def test_splits_are_those_of_the_single_runs():
+    data = sl.sweep(sl.Scenario(), V=0.1, alpha_max=[0.1, 0.01, 1.0],
+                    path_loss_exponent=[4.0, 3.0], **RUN)  # fmt: skip
+    found = measures.of_splits(data)
+    scarce = [single_at(0.01, 3.0, seed) for seed in range(3)]
+    plenty = [single_at(1.0, 3.0, seed) for seed in range(3)]
+    far = [single_at(1.0, 4.0, seed) for seed in range(3)]
+    assert found["split_scarce_beta_3"].value == pytest.approx(mean(scarce, "mean_split"))
+    assert found["std_plenty_beta_3"].value == pytest.approx(mean(plenty, "std_split"))
+    rise = mean(far, "mean_split") - mean(plenty, "mean_split")
+    assert found["split_rise_plenty_3_to_4"].value == pytest.approx(rise)
+    local = np.mean([r.split_histogram[19] / 10_000 for r in scarce])
+    assert found["local_scarce_beta_3"].value == pytest.approx(100 * local)
+    lost = mean(plenty, "energy_saving") - mean(scarce, "energy_saving")
+    assert found["saving_lost_beta_3"].value == pytest.approx(100 * lost)
+    assert found["split_falls_beta_3"].value == 1
+    assert found["local_most_beta_3"].value >= found["local_scarce_beta_3"].value
+
+
+def single_at(alpha_max, exponent, seed):
+    scenario = sl.Scenario(alpha_max=alpha_max, path_loss_exponent=exponent)
+    trace = sl.draw_trace(scenario, 12_000, rng=sl.cell_rng(scenario, seed))
+    return sl.simulate(scenario, trace, V=0.1, burn_in=2_000)
+
+
+def mean(results, name):
+    return np.mean([getattr(result, name) for result in results])
+
+
+def test_shares_of_runs_have_exact_intervals():
+    found = measures.share_of_runs([True] * 10)
+    assert (found.value, found.upper) == (1, 1)
+    assert found.lower == pytest.approx(0.025 ** (1 / 10))
+
+
+def test_runs_that_break_a_limit_are_counted(sweeps):
+    adaptive, offloading = sweeps
+    broken = adaptive.copy(deep=True)
+    broken.mean_delay[{"V": 0, "alpha_max": 0, "path_loss_exponent": 0, "seed": 0}] = 0.06
+    before = measures.of_tradeoff(adaptive, offloading, sl.Scenario())["runs_within_limits"].value
+    after = measures.of_tradeoff(broken, offloading, sl.Scenario())["runs_within_limits"].value
+    assert before - after == pytest.approx(1 / 12)
+
+
+def test_no_settled_v_is_said(sweeps):
+    with pytest.raises(ValueError, match="no V has settled: take more slots or smaller values"):
+        measures.largest_settled(sweeps[0].sel(V=[100.0]), sl.Scenario())
+
+
+def test_over_seeds_wants_a_single_point():
+    with pytest.raises(ValueError, match="data must have no dimension but seed that is longer"):
+        sl.over_seeds(xr.DataArray(np.ones((2, 3)), dims=("x", "seed")))
+
+
+def test_scenarios_together_are_as_each_alone(scenario):
+    readings = {
+        "paper": scenario,
+        "surrogate": dataclasses.replace(scenario, split_objective="surrogate"),
+        "loud": dataclasses.replace(scenario, fading_power=2.0, path_loss="distance"),
+        "floor": dataclasses.replace(scenario, alpha_min=0.05),
+    }
+    grid = {"alpha_max": [0.1, 1.0], "seeds": 2, "n_slots": 3_000, "burn_in": 100}
+    together = sl.sweep_scenarios(readings, V={name: [0.1 + i] for i, name in enumerate(readings)},
+                                  progress=False, **grid)  # fmt: skip
+    for index, (name, reading) in enumerate(readings.items()):
+        alone = sl.sweep(reading, V=[0.1 + index], progress=False, **grid)
+        assert alone.identical(together[name]), name
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda s: sl.sweep_scenarios({}), "scenarios must hold at least one scenario, got none"),
+    (lambda s: sl.sweep_scenarios({"a": s, "b": sl.Scenario(arrival_rate=1)}),
+     r"arrival_rate must be the same in all scenarios, got \[10.0, 1\]"),
+    (lambda s: sl.sweep_scenarios({"a": s, "b": sl.Scenario(alpha_max=0.5)}), "alpha_max must be"),
+    (lambda s: sl.sweep_scenarios({"a": s}, V={"b": 1.0}), "V must have the names of scenarios"),
+    (lambda s: sl.sweep_scenarios({"a": s}, V=-1.0), "V must be finite"),
+])  # fmt: skip
+def test_bad_scenarios_are_refused(scenario, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(scenario)
+
+
+def test_scenarios_are_scenarios():
+    with pytest.raises(TypeError, match=r"scenarios\['a'\] must be a Scenario, got 3"):
+        sl.sweep_scenarios({"a": 3})
+    with pytest.raises(TypeError, match="scenarios must be a Mapping"):
+        sl.sweep_scenarios([sl.Scenario()])
