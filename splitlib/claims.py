@@ -119,11 +119,8 @@ class Claim:
         KeyError
             If a number is missing.
         """
-        kept = [
-            item.accepts(numbers[item.number].value)
-            for item in self.measured
-            if item.accept is not None
-        ]
+        found = [(item, numbers[item.number].value) for item in self.measured]
+        kept = [item.accepts(value) for item, value in found if item.accept is not None]
         if not kept:
             return "not stated precisely enough"
         if all(kept):

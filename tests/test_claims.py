@@ -75,7 +75,7 @@ ENDS = "accept must be two ends in order"
     ("  where:", "  where: V\n  where:", "line 3: 'where' stands twice in one entry"),
     ("id: one", "id: One!", "line 1, claim 'One!': 'One!' does not match"),
     ("says: \"A sentence of the paper.\"", "says: 3", "line 3, claim 'one': 3 is not of type 'str"),
-    ("  says:", "  says: [", "line 3: "),
+    ("  says:", "  says: [", "line 4: expected"),
     ("- id: one", "id: one", "line 2: |line 1: "),
 ])  # fmt: skip
 def test_a_fault_is_named_with_its_line_and_claim(tmp_path, old, new, message):
@@ -101,7 +101,7 @@ def test_the_line_is_that_of_the_claim_at_fault(tmp_path):
 def test_a_claim_is_judged_by_its_numbers(values, verdict):
     items = (
         Measurement("a::x", accept=(1, 2), tolerance="t"),
-        Measurement("a::y", accept=(4, math.inf if verdict == "never" else 6), tolerance="t"),
+        Measurement("a::y", accept=(4, 6), tolerance="t"),
         Measurement("a::z"),
     )
     claim = Claim("c", "Sec. IV", "Says something.", items, "reproduced")

@@ -11,6 +11,7 @@ The book's scorecard is written by `write_pages`, from the same judgement.
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -108,11 +109,24 @@ def _is_input(claim: Claim) -> bool:
     return all("::input_" in item.number and item.accept is not None for item in claim.measured)
 
 
+def _number(value: float, digits: int, pad: bool = False) -> str:
+    """Return a number in print: 1.9 × 10⁻¹³, and 1.00 where trailing zeros say something."""
+    text = f"{value:{'#' if pad and value else ''}.{digits}g}".rstrip(".")
+    mantissa, e, power = text.replace("-", "−").partition("e")
+    if not e:
+        return mantissa
+    raised = str(int(power.replace("−", "-"))).translate(_SUPERSCRIPTS)
+    return f"{mantissa}\u00a0×\u00a010{raised}"
+
+
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
 def _show(item: Measurement, found: Interval) -> str:
     """Return a number with its unit and, where it has one, its confidence interval."""
-    text = f"{found.value:.{item.digits}g}"
-    if found.lower == found.lower:
-        text += f" [{found.lower:.{item.digits}g}, {found.upper:.{item.digits}g}]"
+    sure = math.isnan(found.lower)
+    value, lower, upper = (_number(end, item.digits, pad=not sure) for end in found)
+    text = value if sure else f"{value} [{lower}, {upper}]"
     return f"{text}\u00a0{item.unit}" if item.unit else text
 
 
@@ -121,13 +135,12 @@ def _accepted(item: Measurement) -> str:
     if item.accept is None:
         return ""
     low, high = item.accept
+    lower, upper = (_number(end, 6) for end in item.accept)
     if low == high:
-        return f"{low:g}"
-    if low == -float("inf"):
-        return f"at most {high:g}"
-    if high == float("inf"):
-        return f"at least {low:g}"
-    return f"{low:g} to {high:g}"
+        return lower
+    if math.isinf(low):
+        return f"at most {upper}"
+    return f"at least {lower}" if math.isinf(high) else f"{lower} to {upper}"
 
 
 def write_pages(root: Path) -> None:
@@ -193,7 +206,7 @@ def _details(claim: Claim, numbers: Mapping[str, Interval], readings: pd.DataFra
         f"**{SIGNS[claim.judge(numbers)]} {claim.says}**",
         f"{claim.where}: *{_verdict(claim, numbers)}*. {claim.because}",
         "",
-        "| measured | ours | accepted | because |",
+        "| measured | ours | accepted | why these limits |",
         "|:--|:--|:--|:--|",
     ]
     for item in claim.measured:
