@@ -193,6 +193,7 @@ def _row(claim: Claim, numbers: Mapping[str, Interval]) -> str:
     if items[0].label:
         shown = f"**{shown}** {items[0].label}"
     more = f" (and {len(items) - 1} more)" if len(items) > 1 else ""
+    more += f" [[figure](#{claim.figure})]" if claim.figure else ""
     link = f"[{claim.says}](#claim-{claim.id})"
     return f"| {SIGNS[claim.judge(numbers)]} | {link} | {claim.paper or '–'} | {shown}{more} |"
 
