@@ -20,6 +20,7 @@ from types import ModuleType
 
 from splitlib import channel, measures
 from splitlib.board import JETSON_TX2, XAVIER_NX, Board
+from splitlib.bound import Bound, Infeasible, lower_bound
 from splitlib.network import (
     Conv2d,
     DepthwiseConv2d,
@@ -59,10 +60,12 @@ __all__ = [
     "SETTLED_TOLERANCE",
     "XAVIER_NX",
     "Board",
+    "Bound",
     "Conv2d",
     "DepthwiseConv2d",
     "GlobalAveragePool",
     "History",
+    "Infeasible",
     "Interval",
     "Linear",
     "Network",
@@ -77,6 +80,7 @@ __all__ = [
     "channel",
     "confidence_interval",
     "draw_trace",
+    "lower_bound",
     "measures",
     "mobilenet_v2",
     "over_seeds",

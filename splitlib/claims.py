@@ -47,6 +47,8 @@ class Measurement:
         The ends of the interval that the number must lie in, both included; None if any would do.
     tolerance : str
         Where these ends come from.
+    whole : bool
+        Whether the whole confidence interval must lie between them, rather than the number alone.
     """
 
     number: str
@@ -55,24 +57,29 @@ class Measurement:
     digits: int = 3
     accept: tuple[float, float] | None = None
     tolerance: str = ""
+    whole: bool = False
 
     @property
     def notebook(self) -> str:
         """Name of the notebook that measures the number."""
         return self.number.partition("::")[0]
 
-    def accepts(self, value: float) -> bool:
-        """Tell whether a value lies in the accepted interval, but for rounding."""
+    def accepts(self, found: Interval) -> bool:
+        """Tell whether a number, or its whole interval, lies in the accepted one."""
         if self.accept is None:
             raise ValueError(f"accept must be given to judge {self.number}, got None")
-        low, high = self.accept
-        slack = [_ROUNDING * abs(end) if math.isfinite(end) else 0.0 for end in self.accept]
-        return low - slack[0] <= value <= high + slack[1]
+        return all(self._allows(end) for end in (found if self.whole else found[:1]))
+
+    def _allows(self, value: float) -> bool:
+        """Tell whether a finite value lies in the accepted interval, but for rounding."""
+        low, high = self.accept or (-math.inf, math.inf)
+        slack = [_ROUNDING * abs(end) if math.isfinite(end) else 0.0 for end in (low, high)]
+        return math.isfinite(value) and low - slack[0] <= value <= high + slack[1]
 
     def is_firm(self, found: Interval) -> bool:
         """Tell whether the whole confidence interval speaks as its middle does."""
-        ends = [end for end in found[1:] if not math.isnan(end)]
-        return all(self.accepts(end) == self.accepts(found.value) for end in ends)
+        ends = [end for end in found if not math.isnan(end)]
+        return len({self._allows(end) for end in ends}) == 1
 
 
 @dataclass(frozen=True)
@@ -119,8 +126,8 @@ class Claim:
         KeyError
             If a number is missing.
         """
-        found = [(item, numbers[item.number].value) for item in self.measured]
-        kept = [item.accepts(value) for item, value in found if item.accept is not None]
+        found = [(item, numbers[item.number]) for item in self.measured]
+        kept = [item.accepts(number) for item, number in found if item.accept is not None]
         if not kept:
             return "not stated precisely enough"
         if all(kept):

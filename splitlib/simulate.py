@@ -534,6 +534,13 @@ def sweep_scenarios(
     if n_jobs != -1:
         n_jobs = check_integer("n_jobs (other than -1)", n_jobs)
 
+    for name, scenario in scenarios.items():
+        if scenario.alpha_min > min(alphas):
+            raise ValueError(
+                f"alpha_max must be at least alpha_min = {scenario.alpha_min!r} of the scenario"
+                f" {name!r}, got {min(alphas)!r}"
+            )
+
     def cell(alpha: float, exponent: float, seed: int) -> dict[str, list[Result]]:
         here: dict[str, Any] = {"alpha_max": alpha, "path_loss_exponent": exponent}
         rng = cell_rng(replace(first, **here), seed)

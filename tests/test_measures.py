@@ -51,8 +51,8 @@ def test_costs_by_hand():
 
 
 def test_tradeoff_is_that_of_the_single_runs(sweeps):
-    found = measures.of_tradeoff(*sweeps, sl.Scenario())
-    assert found["largest_settled_V"].value == 0.1
+    found = measures.of_tradeoff(*sweeps, sl.Scenario(), V=0.1)
+    assert measures.largest_settled(sweeps[0], sl.Scenario()) == 0.1
     runs = [single(0.1, 0.1, seed) for seed in range(3)]
     saving = [100 * result.energy_saving for result in runs]
     interval = stats.ttest_1samp(saving, 0).confidence_interval(0.95)
@@ -111,9 +111,20 @@ def test_runs_that_break_a_limit_are_counted(sweeps):
     adaptive, offloading = sweeps
     broken = adaptive.copy(deep=True)
     broken.mean_delay[{"V": 0, "alpha_max": 0, "path_loss_exponent": 0, "seed": 0}] = 0.06
-    before = measures.of_tradeoff(adaptive, offloading, sl.Scenario())["runs_within_limits"].value
-    after = measures.of_tradeoff(broken, offloading, sl.Scenario())["runs_within_limits"].value
-    assert before - after == pytest.approx(1 / 12)
+    args = offloading, sl.Scenario(), 0.1
+    before = measures.of_tradeoff(adaptive, *args)["traces_within_limits"].value
+    after = measures.of_tradeoff(broken, *args)["traces_within_limits"].value
+    assert before - after == pytest.approx(1 / 6)
+    late = measures.of_tradeoff(adaptive, *args)
+    assert late["delay_points_within"].value == pytest.approx(2 / 3)
+    assert late["delay_ratio_largest_V"].value > 1.001 > late["delay_ratio"].value
+
+
+def test_an_unknown_v_is_refused(sweeps):
+    with pytest.raises(
+        ValueError, match=r"V must be one of the sweep's \[0.1, 0.01, 100.0\], got 3"
+    ):
+        measures.of_tradeoff(*sweeps, sl.Scenario())
 
 
 def test_no_settled_v_is_said(sweeps):
@@ -148,6 +159,8 @@ def test_scenarios_together_are_as_each_alone(scenario):
     (lambda s: sl.sweep_scenarios({"a": s, "b": sl.Scenario(alpha_max=0.5)}), "alpha_max must be"),
     (lambda s: sl.sweep_scenarios({"a": s}, V={"b": 1.0}), "V must have the names of scenarios"),
     (lambda s: sl.sweep_scenarios({"a": s}, V=-1.0), "V must be finite"),
+    (lambda s: sl.sweep_scenarios({"a": s, "b": sl.Scenario(alpha_min=0.3)}, alpha_max=[0.1, 1.0]),
+     "alpha_max must be at least alpha_min = 0.3 of the scenario 'b', got 0.1"),
 ])  # fmt: skip
 def test_bad_scenarios_are_refused(scenario, call, message):
     with pytest.raises(ValueError, match=message):

@@ -19,11 +19,12 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
+import yaml
 
 from splitlib import claims
 from splitlib.claims import VERDICTS, Claim, Measurement
 from splitlib.statistics import Interval
-from tools import fingerprint
+from tools import fingerprint, notebooks
 
 SIGNS = dict(zip(VERDICTS, "✓~✗·", strict=True))
 MARKS = ("<!-- scorecard -->", "<!-- /scorecard -->")
@@ -73,22 +74,86 @@ def faults(
     """Return one line for each claim that cannot be judged, or not as it is recorded."""
     found = []
     for claim in judged:
-        missing = [item.number for item in claim.measured if item.number not in numbers]
+        wanted = {item.number for item in claim.measured}
+        missing = sorted(wanted - numbers.keys())
+        broken = sorted(name for name in wanted & numbers.keys() if not _sound(numbers[name]))
         if missing:
             found.append(f"{claim.id}: no executed notebook has {', '.join(missing)}")
+        elif broken:
+            found.append(f"{claim.id}: {', '.join(broken)} is no number within its interval")
         elif (verdict := claim.judge(numbers)) != claim.verdict:
             found.append(f"{claim.id}: recorded as {claim.verdict!r}, measured as {verdict!r}")
-    ours = readings[readings.reading == readings.reading.iloc[0]]
-    recorded = {claim.id: claim.verdict for claim in judged}
-    for row in ours.itertuples():
-        if row.number in numbers and numbers[row.number].value != row.value:
-            found.append(
-                f"{row.claim}: {row.number} is {numbers[row.number].value!r}, but {row.value!r}"
-                " where other readings are compared with it"
-            )
-        if recorded.get(row.claim) != row.verdict:
-            found.append(f"{row.claim}: {row.verdict!r} where other readings are compared with it")
-    return list(dict.fromkeys(found))
+        found += _printed_otherwise(claim)
+    return found + _readings_faults({claim.id: claim for claim in judged}, numbers, readings)
+
+
+def _sound(found: Interval) -> bool:
+    """Tell whether a number is finite and, where it has an interval, within it."""
+    inside = math.isnan(found.lower) or found.lower <= found.value <= found.upper
+    return math.isfinite(found.value) and inside
+
+
+def _printed_otherwise(claim: Claim) -> list[str]:
+    """Return a complaint if the paper's own number is not what would be accepted."""
+    item = claim.measured[0]
+    if item.accept is None or not (item.accept[0] == item.accept[1] or "around" in claim.paper):
+        return []
+    plain = re.fullmatch(r"(?:around )?(-?[\d.,]+)(?: × 10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+))?(?: .*)?", claim.paper)
+    if plain is None:
+        return []
+    power = int(plain[2].translate(_DIGITS)) if plain[2] else 0
+    printed = float(plain[1].replace(",", "")) * 10.0**power
+    if item.accepts(Interval(printed, printed, printed)):
+        return []
+    return [f"{claim.id}: the paper's {claim.paper!r} would not be accepted"]
+
+
+def _readings_faults(
+    judged: Mapping[str, Claim], numbers: Mapping[str, Interval], readings: pd.DataFrame
+) -> list[str]:
+    """Return what is wrong with the table of the notebook on assumptions."""
+    found = []
+    ours = readings.reading.iloc[0]
+    names = set(readings.reading)
+    for (name, reading), rows in readings.groupby(["claim", "reading"], sort=False):
+        if name not in judged:
+            continue
+        claim = judged[name]
+        here = {row.number: Interval(row.value, row.lower, row.upper) for row in rows.itertuples()}
+        where = f"{name}, where other readings are compared ({reading!r})"
+        if set(here) != {item.number for item in claim.measured}:
+            found.append(f"{where}: its numbers are not those of the claim")
+        elif {claim.judge(here)} != set(rows.verdict):
+            found.append(f"{where}: the verdict is not that of its numbers")
+        elif reading == ours and any(not _same(here[key], numbers.get(key)) for key in here):
+            found.append(f"{where}: a number is not that of its own notebook")
+    per_claim = readings.groupby("claim").reading.agg(set)
+    found += [f"{name}: judged under some readings only" for name in per_claim.index
+              if per_claim[name] != names]  # fmt: skip
+    return found
+
+
+def _same(left: Interval, right: Interval | None) -> bool:
+    """Tell whether two numbers and their intervals are equal, NaN being equal to NaN."""
+    return right is not None and all(
+        a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(left, right, strict=True)
+    )
+
+
+def _project_faults(judged: Sequence[Claim], root: Path) -> list[str]:
+    """Return stale notebooks, and claims whose figure no page has."""
+    sources = notebooks.sources(root)
+    found = [
+        f"{source.stem} is not up to date: run `make figures`"
+        for source in sources
+        if not notebooks.is_up_to_date(source, root)
+    ]
+    pages = "".join(path.read_text() for path in sources)
+    return found + [
+        f"{claim.id}: no notebook has the label {claim.figure!r}"
+        for claim in judged
+        if sources and claim.figure and f"({claim.figure})=" not in pages
+    ]
 
 
 def summary(judged: Sequence[Claim]) -> str:
@@ -120,14 +185,21 @@ def _number(value: float, digits: int, pad: bool = False) -> str:
 
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+
+#: How the labels of numbers begin that are shares, and shown in per cent.
+_SHARES = ("neighbouring", "share of", "seeds and neighbouring", "α_max at which", "and from")
 
 
 def _show(item: Measurement, found: Interval) -> str:
     """Return a number with its unit and, where it has one, its confidence interval."""
+    unit = item.unit
+    if item.label.startswith(_SHARES) and not unit:
+        found, unit = Interval(*(100 * end for end in found)), "%"
     sure = math.isnan(found.lower)
     value, lower, upper = (_number(end, item.digits, pad=not sure) for end in found)
     text = value if sure else f"{value} [{lower}, {upper}]"
-    return f"{text}\u00a0{item.unit}" if item.unit else text
+    return f"{text}\u00a0{unit}" if unit else text
 
 
 def _accepted(item: Measurement) -> str:
@@ -155,8 +227,11 @@ def write_pages(root: Path) -> None:
         lines += ["", f"## {title}", "", "| | claim | the paper | ours |", "|:-:|:--|:--|:--|"]
         lines += [_row(claim, numbers) for claim in of_section]
     details = ["# The scorecard, claim by claim", "", _DETAILS, ""]
-    for claim in judged:
-        details += _details(claim, numbers, readings[readings.claim == claim.id])
+    for prefix, title in _SECTIONS.items():
+        details += [f"## {title}", ""]
+        for claim in judged:
+            if _section(claim) == prefix:
+                details += _details(claim, numbers, readings[readings.claim == claim.id])
     _write(executed / "scorecard.md", "\n".join(lines) + "\n")
     _write(executed / "claims.md", "\n".join(details) + "\n")
     _write(executed / "scorecard-summary.md", summary(judged) + "\n")
@@ -164,12 +239,13 @@ def write_pages(root: Path) -> None:
 
 _INTRODUCTION = """Every figure, number and checkable sentence of the paper's abstract and
 Sections II to V stands here, in our words, with what we measured. The list was written down, with
-the limits that a number has to keep, before any of them was judged, and `make claims` judges all of
-them anew. **✓** means that every number keeps its limits, **~** that some do, **✗** that none does,
-and **·** that the sentence is too vague for a number to contradict it. Brackets hold 95 %
-confidence intervals. Each claim leads to its details: where it stands, its limits and where they
-come from, the figure
-and the code, and what it would be under [other readings of the paper](assumptions.ipynb)."""
+the limits that a number has to keep, before it was judged; the numbers of Figures 1 to 3 were known
+by then, so the limits follow a rule: a printed number is met to half a unit of its last digit, and
+an order or a count exactly. `make claims` judges all of them anew. **✓** means that every number
+keeps its limits, **~** that some do, **✗** that none does, and **·** that the sentence is too vague
+for a number to contradict it. Brackets hold 95 % confidence intervals. Each claim leads to its
+details: where it stands, its limits and where they come from, the figure and the code, and what it
+would be under [other readings of the paper](assumptions.ipynb)."""
 
 
 _DETAILS = """What each line of [](#chapter-scorecard) rests on: the numbers that were measured, the
@@ -189,13 +265,18 @@ def _verdict(claim: Claim, numbers: Mapping[str, Interval]) -> str:
 
 def _row(claim: Claim, numbers: Mapping[str, Interval]) -> str:
     items = [item for item in claim.measured if item.accept is not None] or claim.measured
-    shown = f"{_show(items[0], numbers[items[0].number])}"
+    shown = f"**{_show(items[0], numbers[items[0].number])}**"
     if items[0].label:
-        shown = f"**{shown}** {items[0].label}"
+        shown = f"{items[0].label}: {shown}"
     more = f" (and {len(items) - 1} more)" if len(items) > 1 else ""
     more += f" [[figure](#{claim.figure})]" if claim.figure else ""
     link = f"[{claim.says}](#claim-{claim.id})"
-    return f"| {SIGNS[claim.judge(numbers)]} | {link} | {claim.paper or '–'} | {shown}{more} |"
+    return _line(SIGNS[claim.judge(numbers)], link, claim.paper or "–", shown + more)
+
+
+def _line(*cells: str) -> str:
+    """Return a row of a table in Markdown."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _details(claim: Claim, numbers: Mapping[str, Interval], readings: pd.DataFrame) -> list[str]:
@@ -216,31 +297,39 @@ def _details(claim: Claim, numbers: Mapping[str, Interval], readings: pd.DataFra
         if item.accept is not None and not item.is_firm(found):
             cells[1] += " (its interval reaches beyond)"
         cells += [_accepted(item) or "–", item.tolerance or "–"]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(_line(*cells))
     lines += ["", f"Measured, with its code, in {links}.{figure}"]
-    if len(readings):
-        lines[-1] += " " + _under_other_readings(claim, readings)
-    return [*lines, ""]
+    lines[-1] += " [Back to the scorecard.](#chapter-scorecard)"
+    return [*lines, "", *_under_other_readings(claim, readings), ""]
 
 
-def _under_other_readings(claim: Claim, readings: pd.DataFrame) -> str:
-    """Return what a claim's first number and its verdict are under each other reading."""
-    ours, *others = list(dict.fromkeys(readings.reading))
-    item = claim.measured[0]
-    rows = readings[readings.number == item.number].set_index("reading")
-    default = rows.loc[ours]
-    differing = []
-    for name in others:
-        row = rows.loc[name]
-        if row.value != default.value or row.verdict != default.verdict:
-            found = Interval(row.value, float("nan"), float("nan"))
-            differing.append(f"{name} **{_show(item, found)}** {SIGNS[row.verdict]}")
+def _under_other_readings(claim: Claim, readings: pd.DataFrame) -> list[str]:
+    """Return a table, folded up, of what a claim would be under each other reading."""
+    if not len(readings):
+        return ["Other readings were not tried, or do not enter into it."]
+
+    def cells(reading: str) -> list[str]:
+        rows = readings[readings.reading == reading].set_index("number")
+        shown = [
+            _show(item, Interval(*rows.loc[item.number, ["value", "lower", "upper"]]))
+            for item in claim.measured
+        ]
+        return [SIGNS[rows.verdict.iloc[0]], *shown]
+
+    ours, *others = dict.fromkeys(readings.reading)
+    differing = {reading: cells(reading) for reading in others if cells(reading) != cells(ours)}
     if not differing:
-        return "The same under every other reading."
-    rest = " Under the rest it is the same." if len(differing) < len(others) else ""
-    return (
-        f"Under other readings the first number and the verdict are: {'; '.join(differing)}.{rest}"
-    )
+        return ["The same under every [other reading](#chapter-assumptions)."]
+    heads = [item.label or "the number itself" for item in claim.measured]
+    return [
+        ":::{dropdown} Under other readings",
+        _line("", "", *heads),
+        _line(*(":--" for _ in range(len(heads) + 2))),
+        *(_line(reading, *row) for reading, row in {ours: cells(ours), **differing}.items()),
+        "",
+        "What is not in this table is as ours.",
+        ":::",
+    ]
 
 
 def _write(path: Path, text: str) -> None:
@@ -262,8 +351,9 @@ def check(root: Path) -> int:
     try:
         judged = claims.load(root / "book" / "claims.yml")
         wrong = faults(judged, numbers := measured(root), other_readings(root))
-    except (claims.ClaimsError, FileNotFoundError) as error:
-        print(f"{error}", file=sys.stderr)
+        wrong += _project_faults(judged, root)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        print(f"{' '.join(str(error).split())[:300]}", file=sys.stderr)
         return 1
     for claim in judged:
         known = [item for item in claim.measured if item.number in numbers]

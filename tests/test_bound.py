@@ -1,0 +1,163 @@
+"""The certified bound, against a linear program over everything that a policy could do."""
+
+import dataclasses
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from scipy import sparse
+from scipy.optimize import linprog
+
+import splitlib as sl
+from splitlib.bound import Infeasible, Point, lower_bound, priced_slots
+
+
+def every_choice(scenario, trace, n_powers=40):
+    """Return energy, delay and outage of each slot, splitting point and sampled rate."""
+    profile = scenario.profile
+    n = trace.arrivals[:, None, None]
+    powers = np.geomspace(scenario.p_min, scenario.p_max, n_powers)
+    gain = trace.gain[:, None, None]
+    rates = sl.channel.rate(powers, gain, scenario.bandwidth, scenario.noise_psd)
+    computing = n * (
+        scenario.device.delay(profile.local_flops)[:, None]
+        + scenario.host.delay(profile.remote_flops)[:, None] / trace.availability[:, None, None]
+    )
+    bits = n * profile.offload_bits[:, None]
+    # The rate that just meets the deadline belongs to the candidates, where there is one.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        just = np.where(scenario.d_max > computing, bits / (scenario.d_max - computing), 0.0)
+    just = np.clip(just, rates[..., :1], rates[..., -1:])
+    rates = np.concatenate(np.broadcast_arrays(*np.split(rates, n_powers, axis=-1), just), axis=-1)
+    rates = rates.reshape(*just.shape[:2], -1)
+    power = sl.channel.power(rates, gain, scenario.bandwidth, scenario.noise_psd)
+    sending = bits / rates
+    delay = computing + sending
+    energy = n * profile.local_energy[:, None] + power * sending
+    outage = (delay > scenario.d_max * (1 + 1e-12)).astype(float)
+    shape = trace.n_slots, -1
+    return energy.reshape(shape), delay.reshape(shape), outage.reshape(shape)
+
+
+def brute_force(scenario, trace):
+    """Return the least mean energy of any randomized policy on sampled rates."""
+    energy, delay, outage = every_choice(scenario, trace)
+    slots, choices = energy.shape
+    one_choice = sparse.kron(sparse.eye(slots), np.ones((1, choices)))
+    found = linprog(
+        energy.ravel() / slots,
+        A_ub=np.array([delay.ravel(), outage.ravel()]) / slots,
+        b_ub=[scenario.d_avg, scenario.epsilon],
+        A_eq=one_choice,
+        b_eq=np.ones(slots),
+    )
+    return found.fun
+
+
+SCENARIOS = [
+    sl.Scenario(),
+    sl.Scenario(alpha_max=0.02),
+    sl.Scenario(path_loss_exponent=4.0, d_avg=0.02, epsilon=0.05),
+    sl.Scenario(device=dataclasses.replace(sl.JETSON_TX2, a=2.7e-10, b=1.2e-12, a_prime=6e-11)),
+    sl.Scenario(d_avg=0.2, d_max=0.03, epsilon=0.0),
+]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=range(len(SCENARIOS)))
+def test_the_bound_is_that_of_a_linear_program_over_all_choices(scenario):
+    trace = sl.draw_trace(scenario, 60, rng=4)
+    best = brute_force(scenario, trace)
+    bound = lower_bound(scenario, trace, tolerance=1e-7)
+    assert bound.energy <= best * (1 + 1e-9), "a randomized policy falls below the bound"
+    # What the sampled rates miss: neighbouring powers differ by 6 per cent, around a minimum.
+    assert bound.primal.energy >= best * (1 - 3e-3)
+    assert bound.primal.delay <= scenario.d_avg * (1 + 1e-9)
+    assert bound.primal.outage <= scenario.epsilon + 1e-12
+    assert 0 <= bound.gap + 1e-12 <= 2e-7 * bound.energy + 1e-12
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    alpha_max=st.floats(1e-3, 1), exponent=st.floats(2.5, 5), d_avg=st.floats(0.006, 0.3),
+    d_max=st.floats(0.02, 0.3), epsilon=st.floats(0, 0.3), V=st.floats(1e-4, 1e3),
+    scale=st.floats(1e-4, 1), seed=st.integers(0, 100),
+)  # fmt: skip
+def test_no_policy_that_keeps_the_limits_falls_below(
+    alpha_max, exponent, d_avg, d_max, epsilon, V, scale, seed
+):
+    device = sl.JETSON_TX2
+    device = dataclasses.replace(device, a=device.a * scale, b=device.b * scale)
+    scenario = sl.Scenario(device=device, alpha_max=alpha_max, path_loss_exponent=exponent,
+                           d_avg=d_avg, d_max=d_max, epsilon=epsilon)  # fmt: skip
+    trace = sl.draw_trace(scenario, 400, rng=seed)
+    for policy in sl.POLICIES:
+        result = sl.simulate(scenario, trace, V=V, policy=policy, burn_in=0)
+        kept = dataclasses.replace(
+            scenario, d_avg=max(result.mean_delay, 1e-9), epsilon=min(result.outage, 0.999)
+        )
+        if result.outage <= 0.999:
+            bound = lower_bound(kept, trace)
+            assert bound.energy <= result.mean_energy * (1 + 1e-9)
+            assert bound.energy_saving >= result.energy_saving - 1e-9
+
+
+@pytest.mark.parametrize(("field", "values"), [
+    ("d_avg", [0.02, 0.03, 0.05, 0.08]), ("epsilon", [0.001, 0.01, 0.1]),
+    ("p_max", [0.05, 0.1, 0.3]), ("d_max", [0.06, 0.1, 0.2]),
+])  # fmt: skip
+def test_more_room_never_costs_energy(field, values):
+    trace = sl.draw_trace(sl.Scenario(alpha_max=0.3), 5_000, rng=1)
+    scenarios = [sl.Scenario(alpha_max=0.3, **{field: value}) for value in values]
+    bounds = [lower_bound(scenario, trace, tolerance=1e-7).energy for scenario in scenarios]
+    assert np.all(np.diff(bounds) < 0)
+
+
+def test_prices_are_what_a_limit_is_worth():
+    """The slope of the least energy over the limits, by finite differences."""
+    scenario = sl.Scenario(alpha_max=0.1)
+    trace = sl.draw_trace(scenario, 20_000, rng=1)
+    bound = lower_bound(scenario, trace, tolerance=1e-7)
+    for field, price, step in (
+        ("d_avg", bound.delay_price, 1e-3),
+        ("epsilon", bound.outage_price, 1e-3),
+    ):
+        value = getattr(scenario, field)
+        ends = [dataclasses.replace(scenario, **{field: value + sign * step}) for sign in (1, -1)]
+        high, low = (lower_bound(end, trace, tolerance=1e-7).energy for end in ends)
+        assert (low - high) / (2 * step) == pytest.approx(price, rel=0.02)
+
+
+def test_limits_that_do_not_bind_have_no_price():
+    scenario = sl.Scenario(d_avg=1e6, epsilon=0.999)
+    trace = sl.draw_trace(scenario, 1_000, rng=1)
+    bound = lower_bound(scenario, trace)
+    assert (bound.delay_price, bound.outage_price) == (0, 0)
+    free = sl.simulate(scenario, trace, V=1e12, burn_in=0)
+    assert bound.energy == pytest.approx(free.mean_energy, rel=1e-6)
+
+
+@pytest.mark.parametrize(("fields", "message"), [
+    ({"d_avg": 1e-3}, r"d_avg must be at least 0\.0046\d* s on this trace.*got 0\.001"),
+    ({"d_max": 4e-3, "epsilon": 0.0}, r"epsilon must be at least 0\.6\d* on this trace.*got 0\.0"),
+])  # fmt: skip
+def test_limits_that_nobody_can_keep_are_named(fields, message):
+    scenario = sl.Scenario(**fields)
+    with pytest.raises(Infeasible, match=message):
+        lower_bound(scenario, sl.draw_trace(scenario, 5_000, rng=0))
+
+
+def test_plain_and_compiled_loop_agree():
+    scenario = sl.Scenario(alpha_max=0.05)
+    trace = sl.draw_trace(scenario, 500, rng=2)
+    slots = sl.bound._Slots(scenario, trace)
+    point, least = slots.best(1.0, 9.0, 0.25)
+    plain = np.zeros(4)
+    priced_slots(
+        trace.gain, trace.availability, trace.arrivals, *slots._limits, 500, *slots._costs, 20,
+        False, 1.0, 9.0, 0.25, scenario.bandwidth, scenario.noise_psd * scenario.bandwidth,
+        scenario.p_min, scenario.p_max, scenario.d_max, plain,
+    )  # fmt: skip
+    assert (*point, least) == pytest.approx(plain / 500, rel=1e-12)
+    assert least == pytest.approx(point.energy + 9.0 * point.delay + 0.25 * point.outage)
+    assert isinstance(point, Point)
