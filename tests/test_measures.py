@@ -172,3 +172,8 @@ def test_scenarios_are_scenarios():
         sl.sweep_scenarios({"a": 3})
     with pytest.raises(TypeError, match="scenarios must be a Mapping"):
         sl.sweep_scenarios([sl.Scenario()])
+
+
+def test_equal_neighbours_do_not_rise():
+    assert measures._rises(xr.DataArray([1.0, 1.0, 2.0], dims="V"), "V") == 0.5
+    assert np.isnan(measures._rises(xr.DataArray([1.0], dims="V"), "V"))
