@@ -430,7 +430,7 @@ def plot_verdicts(verdicts: pd.DataFrame, kinds: Sequence[str], ax: Axes | None 
     Returns
     -------
     Axes
-        With a legend above.
+        With a legend below.
     """
     height = 0.24 * len(verdicts) + 2.4
     ax = ax or plt.subplots(figsize=(9.5, height))[1]

@@ -2,6 +2,7 @@
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 
 import splitlib as sl
@@ -118,3 +119,19 @@ def test_operating_point(scenario):
     assert queues.lines[0].get_ydata()[0] == 0
     with pytest.raises(ValueError, match="here must have been simulated with history=True"):
         figures.plot_operating_point(scenario, curve[0], curve, offloading, local)
+
+
+def test_verdicts_are_signed_and_what_differs_from_the_first_reading_is_framed():
+    kinds = sl.claims.VERDICTS
+    table = pd.DataFrame(
+        {"ours": [kinds[0], kinds[1]], "other": [kinds[2], kinds[1]], "vague": [kinds[3]] * 2},
+        index=["one", "two"],
+    )
+    ax = figures.plot_verdicts(table, kinds)
+    assert [text.get_text() for text in ax.texts] == ["✓", "✗", "·", "~", "~", "·"]
+    framed = [patch.get_linewidth() > 1.5 for patch in ax.patches]
+    assert framed == [False, True, True, False, False, True]
+    assert [label.get_text() for label in ax.get_xticklabels()] == list(table.columns)
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(table.index)
+    named = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert named == [f"{sign}  {kind}" for sign, kind in zip("✓~✗·", kinds, strict=True)]

@@ -90,6 +90,16 @@ def test_any_missing_file_makes_it_stale(project, missing):
     assert not up_to_date(project)
 
 
+@pytest.mark.parametrize(("cell", "stale"), [("1", False), ("# claims.load\n1", True)])
+def test_changed_claims_make_stale_what_reads_them(project, cell, stale):
+    claims = project / "book" / "claims.yml"
+    claims.write_text("- id: one")
+    source = write_notebook(project, "one", cell)
+    before = notebooks.inputs_hash(source, project)
+    claims.write_text("- id: two")
+    assert (notebooks.inputs_hash(source, project) != before) == stale
+
+
 def test_a_file_added_to_splitlib_makes_it_stale(project):
     (project / "splitlib" / "new.py").write_text("")
     assert not up_to_date(project)
