@@ -340,3 +340,20 @@ def test_each_claim_is_three_clicks_from_its_number_and_figure():
         assert notebooks == {item.notebook for item in claim.measured}, claim.id
         if claim.figure:
             assert f"(#{claim.figure})" in text
+
+
+@pytest.mark.parametrize(("item", "found", "shown", "accepted"), [
+    (Measurement("a::x", "share of runs", accept=(0.025, 0.975)), Interval(0.7, 0.5, 0.9),
+     "70.0 [50.0, 90.0]\u00a0%", "2.5 to 97.5\u00a0%"),
+    (Measurement("a::x", "gain", "points", 2, (0, math.inf)), Interval(5.0, -4.0, 6.0),
+     "5.0 [−4.0, 6.0]\u00a0points", "at least 0\u00a0points"),
+    (Measurement("a::x", "residual", "", 2, (0, 1e-9)), exact(1.9e-13),
+     "1.9\u00a0×\u00a010⁻¹³", "0 to 1\u00a0×\u00a010⁻⁹"),
+    (Measurement("a::x", "count", "slots", 6, (200000, 200000)), exact(200000),
+     "200000\u00a0slots", "200000\u00a0slots"),
+    (Measurement("a::x", "ratio", "", 5, (-math.inf, 1.001)), exact(1.0002), "1.0002",
+     "at most 1.001"),
+])  # fmt: skip
+def test_numbers_and_limits_are_shown_in_one_unit(item, found, shown, accepted):
+    assert claims._show(item, found) == shown
+    assert claims._accepted(item) == accepted

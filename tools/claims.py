@@ -193,13 +193,19 @@ _SHARES = ("neighbouring", "share of", "seeds and neighbouring", "α_max at whic
 
 def _show(item: Measurement, found: Interval) -> str:
     """Return a number with its unit and, where it has one, its confidence interval."""
-    unit = item.unit
-    if item.label.startswith(_SHARES) and not unit:
-        found, unit = Interval(*(100 * end for end in found)), "%"
+    factor, unit = _unit(item)
+    found = Interval(*(factor * end for end in found))
     sure = math.isnan(found.lower)
     value, lower, upper = (_number(end, item.digits, pad=not sure) for end in found)
     text = value if sure else f"{value} [{lower}, {upper}]"
-    return f"{text}\u00a0{unit}" if unit else text
+    return f"{text}{unit}"
+
+
+def _unit(item: Measurement) -> tuple[float, str]:
+    """Return the factor and the unit in which a number is shown: shares in per cent."""
+    if item.label.startswith(_SHARES) and not item.unit:
+        return 100.0, "\u00a0%"
+    return 1.0, f"\u00a0{item.unit}" if item.unit else ""
 
 
 def _accepted(item: Measurement) -> str:
@@ -207,12 +213,13 @@ def _accepted(item: Measurement) -> str:
     if item.accept is None:
         return ""
     low, high = item.accept
-    lower, upper = (_number(end, 6) for end in item.accept)
+    factor, unit = _unit(item)
+    lower, upper = (_number(factor * end, 6) for end in item.accept)
     if low == high:
-        return lower
+        return f"{lower}{unit}"
     if math.isinf(low):
-        return f"at most {upper}"
-    return f"at least {lower}" if math.isinf(high) else f"{lower} to {upper}"
+        return f"at most {upper}{unit}"
+    return f"at least {lower}{unit}" if math.isinf(high) else f"{lower} to {upper}{unit}"
 
 
 def write_pages(root: Path) -> None:
