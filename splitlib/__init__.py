@@ -18,9 +18,11 @@ True
 import importlib
 from types import ModuleType
 
-from splitlib import channel, measures
+from splitlib import channel, measures, policies
 from splitlib.board import JETSON_TX2, XAVIER_NX, Board
 from splitlib.bound import Bound, Infeasible, lower_bound
+from splitlib.compare import compare, comparison
+from splitlib.loop import Rule, Slot
 from splitlib.network import (
     Conv2d,
     DepthwiseConv2d,
@@ -30,7 +32,7 @@ from splitlib.network import (
     Pool2d,
     Stage,
 )
-from splitlib.policies import POLICIES
+from splitlib.policies import POLICIES, online
 from splitlib.scenario import Profile, Scenario
 from splitlib.simulate import (
     SETTLED_TOLERANCE,
@@ -72,19 +74,25 @@ __all__ = [
     "Pool2d",
     "Profile",
     "Result",
+    "Rule",
     "Scenario",
+    "Slot",
     "Stage",
     "Trace",
     "batch_means",
     "cell_rng",
     "channel",
+    "compare",
+    "comparison",
     "confidence_interval",
     "draw_trace",
     "lower_bound",
     "measures",
     "mobilenet_v2",
+    "online",
     "over_seeds",
     "page_trace",
+    "policies",
     "settled",
     "simulate",
     "summary",

@@ -14,21 +14,23 @@ much it knows, and even at random. What it pays in a slot,
 over its coins), and subtract :math:`\lambda_1 D_{avg} + \lambda_2 \epsilon`. Its mean delay and
 outage are at most the limits, so what is left is at most its mean energy.
 
-The minimum of a slot is found exactly. For each splitting point the cost without its step is convex
-in the rate and least at the stationary rate of (19) with :math:`\Omega / V = \lambda_1`. If that
-rate misses the deadline, only two rates can be best: itself, with the price of an outage, or the
-one that just meets :math:`D_{max}`, if the limits of the power allow it.
+The minimum of a slot is found exactly, see `splitlib.kernel` on the exact rate.
 
 The largest of all bounds is found by column generation (Dantzig and Wolfe, Operations Research
-8(1), 1960). Each :math:`\lambda` that is tried gives a policy, its mean energy, delay and outage.
-The best mixture of the policies found so far, under the two limits, is a small linear program; its
-prices are the next :math:`\lambda`. The mixture is a randomized policy that keeps both limits, so
-its energy is an upper bound of what the best policy needs, and the two close in on each other.
+8(1), 1960). Each :math:`\lambda` that is tried gives a policy, its mean energy :math:`e_i`, delay
+:math:`d_i` and outage :math:`u_i`. None of them pays less than the minimum, so that
+
+.. math:: g(\lambda) \le \min_i e_i + \lambda_1 (d_i - D_{avg}) + \lambda_2 (u_i - \epsilon).
+
+Where this ceiling is highest, the next :math:`\lambda` is tried. By duality its height is the
+energy of the best mixture of these policies that keeps both limits, and so an upper bound of what
+the best policy needs: ceiling and bound close in on each other.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,107 +41,80 @@ from scipy.optimize import linprog
 
 from splitlib import kernel
 from splitlib._check import check_instance, check_real
-from splitlib.kernel import FOREVER, log1p, stationarity, stationary_rate
+from splitlib.loop import Rule, Run, rate_limits
 from splitlib.scenario import Scenario
 from splitlib.trace import Trace
 
 
-def priced_slots(
-    gain,
-    availability,
-    arrivals,
-    r_max,
-    g_max,
-    n_slots,
-    local_delay,
-    remote_delay,
-    offload_bits,
-    local_energy,
-    n_splits,
-    energy_per_slot,
-    energy_price,
-    delay_price,
-    outage_price,
-    bandwidth,
-    noise_power,
-    p_min,
-    p_max,
-    d_max,
-    totals,
-):
-    """Minimize ``energy_price e + delay_price d + outage_price u`` in each slot; add up the rest.
+def ceiling(energies, delays, outages, n, d_avg, epsilon, prices):
+    """Find the prices at which the ceiling of the dual function is highest; return its height.
 
-    Arguments as in `splitlib.kernel.run_slots`; ``totals`` is an array of length 4 that energy,
-    delay, outages and the minima are added to.
+    The ceiling is the least of ``n`` planes over the two prices. It is highest where three of them
+    meet, or two and an axis, or one and the origin; all of these places are tried.
+
+    Parameters
+    ----------
+    energies, delays, outages : arrays of at least n
+        Means of the policies that have been tried, in J, s and as a share.
+    n : int
+    d_avg, epsilon : float
+        The limits.
+    prices : array of length 2, written
+        In J per second and J per outage.
     """
-    nats_per_bit = math.log(2.0)
-    for t in range(n_slots):
-        n = float(arrivals[t])
-        if n == 0.0:
-            continue
-        charged = 1.0 if energy_per_slot else n
-        noise_to_gain = noise_power / gain[t] if gain[t] > 0.0 else FOREVER
-        r = r_max[t]
-        p = p_max
-        if energy_price > 0.0:
-            c = delay_price / energy_price / noise_to_gain
-            if c < g_max[t]:
-                snr = p_min / noise_to_gain
-                r = log1p(snr)
-                p = p_min
-                if c > stationarity(r, snr):
-                    r = stationary_rate(c, r_max[t])
-                    p = math.expm1(r) * noise_to_gain
-        seconds_per_bit = FOREVER
-        if r > 0.0:
-            seconds_per_bit = nats_per_bit / (r * bandwidth)
-        fastest = FOREVER
-        if r_max[t] > 0.0:
-            fastest = nats_per_bit / (r_max[t] * bandwidth)
-        slowdown = 1.0 / availability[t]
-
-        least = math.inf
-        energy = 0.0
-        delay = 0.0
-        outage = 0.0
-        for k in range(n_splits):
-            computing = n * (local_delay[k] + remote_delay[k] * slowdown)
-            bits = n * offload_bits[k]
-            d = computing + bits * seconds_per_bit
-            e = charged * local_energy[k] + bits * (p * seconds_per_bit)
-            cost = energy_price * e + delay_price * d
-            if cost >= least:  # nothing that keeps the deadline could cost less with this k
-                continue
-            if d <= d_max:
-                least = cost
-                energy = e
-                delay = d
-                outage = 0.0
-                continue
-            if cost + outage_price < least:
-                least = cost + outage_price
-                energy = e
-                delay = d
-                outage = 1.0
-            # The rate that just meets the deadline.
-            left = d_max - computing
-            if bits > 0.0 and left > 0.0 and left >= bits * fastest:
-                snr = math.expm1(bits * nats_per_bit / (left * bandwidth))
-                e = charged * local_energy[k] + min(p_max, snr * noise_to_gain) * left
-                cost = energy_price * e + delay_price * d_max
-                if cost < least:
-                    least = cost
-                    energy = e
-                    delay = d_max
-                    outage = 0.0
-        totals[0] += energy
-        totals[1] += delay
-        totals[2] += outage
-        totals[3] += least
+    highest = -math.inf
+    best_delay_price = 0.0
+    best_outage_price = 0.0
+    # A third or second plane of index n stands for an axis, where a price is 0.
+    for i in range(n):
+        for j in range(i + 1, n + 2):
+            for k in range(j + 1, n + 3):
+                # Two equations: a1 x + b1 y = c1 and a2 x + b2 y = c2.
+                a1 = 0.0
+                b1 = 0.0
+                c1 = 0.0
+                if j < n:
+                    a1 = delays[i] - delays[j]
+                    b1 = outages[i] - outages[j]
+                    c1 = energies[j] - energies[i]
+                elif j == n:
+                    a1 = 1.0
+                else:
+                    b1 = 1.0
+                a2 = 0.0
+                b2 = 0.0
+                c2 = 0.0
+                if k < n:
+                    a2 = delays[i] - delays[k]
+                    b2 = outages[i] - outages[k]
+                    c2 = energies[k] - energies[i]
+                elif k == n:
+                    a2 = 1.0
+                else:
+                    b2 = 1.0
+                determinant = a1 * b2 - a2 * b1
+                if determinant == 0.0:
+                    continue
+                x = (c1 * b2 - c2 * b1) / determinant
+                y = (a1 * c2 - a2 * c1) / determinant
+                if x < 0.0 or y < 0.0:
+                    continue
+                least = math.inf
+                for m in range(n):
+                    plane = energies[m] + x * (delays[m] - d_avg) + y * (outages[m] - epsilon)
+                    least = min(least, plane)
+                    if least <= highest:
+                        break
+                if least > highest:
+                    highest = least
+                    best_delay_price = x
+                    best_outage_price = y
+    prices[0] = best_delay_price
+    prices[1] = best_outage_price
+    return highest
 
 
-_compiled = numba.njit(priced_slots, cache=True, nogil=True, error_model="numpy")
-_rate_limits = numba.njit(kernel.rate_limits, cache=True, nogil=True, error_model="numpy")
+_ceiling = numba.njit(ceiling, cache=True, nogil=True)
 
 
 class Infeasible(ValueError):
@@ -215,19 +190,21 @@ def lower_bound(scenario: Scenario, trace: Trace, tolerance: float = 1e-6) -> Bo
     check_real("tolerance", tolerance, "[1e-7, 1)")
     slots = _Slots(scenario, trace)
     limits = np.array([scenario.d_avg, scenario.epsilon])
-    fastest = slots.best(0.0, 1.0, 0.0)[0]
+    fastest = slots.best(0.0, 1.0, 0.0)
     _check_feasible(fastest, scenario)
-    columns = [fastest, slots.best(1.0, 0.0, 0.0)[0]]
-    best, prices = -math.inf, np.zeros(2)
+    tried = [fastest, slots.best(1.0, 0.0, 0.0)]
+    best, prices, trial = -math.inf, np.zeros(2), np.zeros(2)
     for _ in range(200):
-        energy, mixture, trial = _mix(columns, limits)
-        point, least = slots.best(1.0, *trial)
-        value = least - float(trial @ limits)
+        table = np.array(tried).T.copy()
+        height = _ceiling(*table, len(tried), *limits, trial)
+        point = slots.best(1.0, *trial)
+        value = point.energy + float(trial @ (np.array(point[1:]) - limits))
         if value > best:
-            best, prices = value, trial
-        if energy - best <= tolerance * energy:
+            best, prices = value, trial.copy()
+        if height - best <= tolerance * height:
             break
-        columns.append(point)
+        tried.append(point)
+    mixture = _mix(tried, limits)
     full_local = slots.full_local_energy
     return Bound(
         energy=best,
@@ -235,8 +212,8 @@ def lower_bound(scenario: Scenario, trace: Trace, tolerance: float = 1e-6) -> Bo
         delay_price=float(prices[0]),
         outage_price=float(prices[1]),
         primal=mixture,
-        gap=energy - best,
-        iterations=len(columns) - 1,
+        gap=mixture.energy - best,
+        iterations=len(tried) - 1,
     )
 
 
@@ -263,68 +240,58 @@ class _Slots:
 
     def __init__(self, scenario: Scenario, trace: Trace) -> None:
         self._scenario, self._trace = scenario, trace
-        noise_power = scenario.noise_psd * scenario.bandwidth
-        self._limits = np.empty((2, trace.n_slots))
-        _rate_limits(trace.gain, trace.n_slots, noise_power, scenario.p_max, *self._limits)
-        profile = scenario.profile
-        self._costs = (
-            scenario.device.delay(profile.local_flops),
-            scenario.host.delay(profile.remote_flops),
-            profile.offload_bits,
-            profile.local_energy,
-        )
+        self._everything = slice(0, trace.n_slots)
+        self._limits = rate_limits(scenario, trace.gain)
 
     @property
     def full_local_energy(self) -> float:
         """Mean energy of full local inference, in J per slot."""
         arrivals = self._trace.arrivals
         charged = arrivals > 0 if self._scenario.local_energy_per == "slot" else arrivals
-        return float(charged.mean() * self._costs[-1][-1])
+        return float(charged.mean() * self._scenario.profile.local_energy[-1])
 
-    def best(
-        self, energy_price: float, delay_price: float, outage_price: float
-    ) -> tuple[Point, float]:
-        """Return the slot-wise minima at some prices: their means, and the mean of the minimum."""
-        scenario, trace = self._scenario, self._trace
-        totals = np.zeros(4)
-        _compiled(
-            trace.gain,
-            trace.availability,
-            trace.arrivals,
-            *self._limits,
-            trace.n_slots,
-            *self._costs,
-            self._costs[0].size,
-            scenario.local_energy_per == "slot",
-            float(energy_price),
-            float(delay_price),
-            float(outage_price),
-            scenario.bandwidth,
-            scenario.noise_psd * scenario.bandwidth,
-            scenario.p_min,
-            scenario.p_max,
-            scenario.d_max,
-            totals,
-        )
-        energy, delay, outage, least = (float(total) / trace.n_slots for total in totals)
-        return Point(energy, delay, outage), least
+    def best(self, energy_price: float, delay_price: float, outage_price: float) -> Point:
+        """Return the means of the policy that minimizes each slot at some prices."""
+        return self.means(priced(self._scenario, energy_price, delay_price, outage_price))
+
+    def means(self, rule: Rule) -> Point:
+        """Return the means of a policy."""
+        run = Run(self._scenario, self._trace, rule, V=1.0)
+        run.advance(self._everything, self._limits)
+        sums = run.totals[[kernel.ENERGY, kernel.DELAY, kernel.OUTAGES]]
+        return Point(*(float(total) / self._trace.n_slots for total in sums))
 
 
-def _mix(
-    columns: list[Point], limits: NDArray[np.float64]
-) -> tuple[float, Point, NDArray[np.float64]]:
-    """Return the best mixture of policies under the limits: energy, means and prices."""
-    table = np.array(columns).T
+def priced(
+    scenario: Scenario, energy_price: float, delay_price: float, outage_price: float
+) -> Rule:
+    """Return the rule that minimizes each slot exactly at fixed prices."""
+    return Rule.over(
+        scenario,
+        rate="exact",
+        energy_price=energy_price,
+        delay_price=delay_price,
+        outage_price=outage_price,
+    )
+
+
+def means_of(scenario: Scenario, trace: Trace, rules: Sequence[Rule]) -> list[Point]:
+    """Return the means over all slots of a trace of the policies that some rules make."""
+    slots = _Slots(scenario, trace)
+    return [slots.means(rule) for rule in rules]
+
+
+def _mix(points: list[Point], limits: NDArray[np.float64]) -> Point:
+    """Return the means of the best mixture of policies under the limits."""
+    table = np.array(points).T
     # Of order one, whatever the units.
     scale = np.maximum(np.abs(table).max(axis=1), 1e-300)
     found = linprog(
         table[0] / scale[0],
         A_ub=table[1:] / scale[1:, None],
         b_ub=limits / scale[1:],
-        A_eq=np.ones((1, len(columns))),
+        A_eq=np.ones((1, len(points))),
         b_eq=[1.0],
         method="highs",
     )
-    prices = np.maximum(0.0, -found.ineqlin.marginals) * scale[0] / scale[1:]
-    mixture = Point(*(float(value) for value in table @ found.x))
-    return mixture.energy, mixture, prices
+    return Point(*(float(value) for value in table @ found.x))

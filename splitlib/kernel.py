@@ -30,6 +30,12 @@ derivative is (18) and whose minimum is (19): see `splitlib.channel`. The splitt
 minimizes (17) itself at that rate (or, with ``split_by_surrogate``, the surrogate); of equal ones
 the smallest is taken.
 
+Other policies run in the same loop. What they minimize has the form of (17), with prices of their
+own in the place of :math:`V, Z, H`; the rate may be the largest, that of (19), or the exact one.
+**The exact rate.** For each splitting point, the cost without its step is convex in the rate's
+time and least at (19) with :math:`\Omega = Z`. If that rate misses the deadline, only two can be
+best: itself, at the price of an outage, or the one that just meets the deadline.
+
 The rate, in nats per second and hertz, is :math:`r = R \ln 2 / B`. It stays at a limit of the
 transmit power unless :math:`g(r_{min}) < \Omega h / (V N_0 B) < g(r_{max})` with
 :math:`g(r) = (r - 1) e^r + 1`. The upper of these depends on the trace alone: `rate_limits`
@@ -48,6 +54,9 @@ DELAY, ENERGY, OUTAGES, ARRIVALS, CHARGED, Z_SUM, H_SUM, LONGEST_DELAY, SENT, RA
     10
 )
 N_TOTALS = 10
+
+#: How the rate is chosen: the largest, that of (19), or the one that is best with the step.
+RATE_AT_P_MAX, RATE_BY_SURROGATE, RATE_EXACT = range(3)
 
 #: Seconds for one bit where the rate is 0: longer than anything, yet finite, so that sending no
 #: bits still takes no time and no product with it becomes NaN.
@@ -129,11 +138,16 @@ def run_slots(
     remote_delay,
     offload_bits,
     local_energy,
-    n_splits,
-    at_p_max,
+    n_options,
+    rate_rule,
+    learns,
     split_by_surrogate,
     energy_per_slot,
-    V,
+    energy_price,
+    delay_price,
+    outage_price,
+    deadline,
+    stage_limit,
     bandwidth,
     noise_power,
     p_min,
@@ -143,10 +157,10 @@ def run_slots(
     epsilon,
     queues,
     totals,
-    split_histogram,
+    option_histogram,
     objective,
     keep_history,
-    split_history,
+    option_history,
     rate_history,
     delay_history,
     energy_history,
@@ -156,7 +170,7 @@ def run_slots(
     """Run ``n_slots`` slots: decide, pay, update the queues, add to the totals.
 
     It can be called again for the slots that follow, since all it remembers stands in
-    ``queues``, ``totals`` and ``split_histogram``.
+    ``queues``, ``totals`` and ``option_histogram``.
 
     Parameters
     ----------
@@ -165,20 +179,28 @@ def run_slots(
     r_max, g_max : arrays
         Filled by `rate_limits`.
     n_slots : int
-    local_delay, remote_delay : arrays of length n_splits
-        Time for one image on the device and on the whole free host, in s, for the splitting
-        points that the policy may take.
-    offload_bits, local_energy : arrays of length n_splits
+    local_delay, remote_delay : arrays of length n_options
+        Time for one image on the device and on the whole free host, in s, for each option: mostly
+        the splitting points that the policy may take.
+    offload_bits, local_energy : arrays of length n_options
         Bits and J for one image.
-    n_splits : int
-    at_p_max : bool
-        Whether the policy sends at the power p_max, rather than at the rate of (19).
+    n_options : int
+    rate_rule : {RATE_AT_P_MAX, RATE_BY_SURROGATE, RATE_EXACT}
+    learns : bool
+        Whether delay and outages are priced by the queues Z and H, rather than by the two prices.
     split_by_surrogate : bool
         Whether the splitting point minimizes the surrogate, rather than (17).
     energy_per_slot : bool
         Whether computing costs the same energy however many images a slot has, as (8) is printed.
-    V : float
-        Weight of energy, in s²/J.
+    energy_price : float
+        Weight of energy; where the policy learns, this is V, in s²/J.
+    delay_price, outage_price : float
+        Weights of delay and outage, for a policy that does not learn.
+    deadline : float
+        Delay above which the policy sees an outage, in s: d_max, unless it is stricter.
+    stage_limit : float
+        Where computing here, sending or computing there would last longer, in s, the option whose
+        longest such stage is shortest is taken instead. FOREVER for none.
     bandwidth, noise_power, p_min, p_max : float
         In Hz and W.
     d_avg, d_max, epsilon : float
@@ -186,12 +208,12 @@ def run_slots(
     queues : array of length 2, read and written
         Z in s, and H.
     totals : array of length N_TOTALS, added to
-    split_histogram : array of length n_splits, added to
-    objective : array of length n_splits
+    option_histogram : array of length n_options, added to
+    objective : array of length n_options
         Scratch space.
     keep_history : bool
         Whether the arrays that follow (of length n_slots) are written.
-    split_history, rate_history, delay_history, energy_history, z_history, h_history : arrays
+    option_history, rate_history, delay_history, energy_history, z_history, h_history : arrays
         Decision and cost of each slot, and the queues that it met.
     """
     nats_per_bit = math.log(2.0)
@@ -199,7 +221,7 @@ def run_slots(
     H = queues[1]
     for t in range(n_slots):
         n = float(arrivals[t])
-        split = 0
+        option = 0
         rate = 0.0
         delay = 0.0
         energy = 0.0
@@ -208,65 +230,104 @@ def run_slots(
 
         if n > 0.0:
             charged = 1.0 if energy_per_slot else n
+            if learns:
+                delay_price = Z
+                outage_price = H
             # Rate (19). c is the point where g(r) must be.
-            omega = Z + H / d_max
-            c = omega / V * (gain[t] / noise_power)
+            omega = delay_price
+            if rate_rule == RATE_BY_SURROGATE:
+                omega = delay_price + outage_price / deadline
             r = r_max[t]
             p = p_max
-            if c < g_max[t] and not at_p_max:
-                snr = p_min * gain[t] / noise_power
-                r = log1p(snr)
-                p = p_min
-                if c > stationarity(r, snr):
-                    r = stationary_rate(c, r_max[t])
-                    p = math.expm1(r) * noise_power / gain[t]
-                    inside = 1.0
+            if rate_rule != RATE_AT_P_MAX and energy_price > 0.0:
+                c = omega / energy_price * (gain[t] / noise_power)
+                if c < g_max[t]:
+                    snr = p_min * gain[t] / noise_power
+                    r = log1p(snr)
+                    p = p_min
+                    if c > stationarity(r, snr):
+                        r = stationary_rate(c, r_max[t])
+                        p = math.expm1(r) * noise_power / gain[t]
+                        inside = 1.0
             rate = r * bandwidth / nats_per_bit
             seconds_per_bit = FOREVER
             if rate > 0.0:
                 seconds_per_bit = 1.0 / rate
             host_slowdown = 1.0 / availability[t]
 
-            # Splitting point: the least objective of (17), of equal ones the smallest. The
-            # objectives stand in an array first, so that a compiler can vectorize this loop.
-            delay_price = omega if split_by_surrogate else Z
-            outage_price = 0.0 if split_by_surrogate else H
-            for k in range(n_splits):
+            # Option: the least objective of (17), of equal ones the smallest. The objectives
+            # stand in an array first, so that a compiler can vectorize this loop.
+            price = omega if split_by_surrogate else delay_price
+            step = 0.0 if split_by_surrogate else outage_price
+            for k in range(n_options):
                 d = n * (
                     local_delay[k]
                     + remote_delay[k] * host_slowdown
                     + offload_bits[k] * seconds_per_bit
                 )
                 e = charged * local_energy[k] + n * (offload_bits[k] * (p * seconds_per_bit))
-                objective[k] = delay_price * d + V * e + (outage_price if d > d_max else 0.0)
+                objective[k] = price * d + energy_price * e + (step if d > deadline else 0.0)
             least = objective[0]
-            for k in range(1, n_splits):
+            for k in range(1, n_options):
                 least = min(least, objective[k])
-            while objective[split] > least:
-                split += 1
+            while objective[option] > least:
+                option += 1
+
+            if stage_limit < FOREVER:
+                computing = max(local_delay[option], remote_delay[option] * host_slowdown)
+                if n * max(computing, offload_bits[option] * seconds_per_bit) > stage_limit:
+                    least = FOREVER
+                    for k in range(n_options):
+                        computing = max(local_delay[k], remote_delay[k] * host_slowdown)
+                        longest = max(computing, offload_bits[k] * seconds_per_bit)
+                        if longest < least:
+                            least = longest
+                            option = k
+
             delay = n * (
-                local_delay[split]
-                + remote_delay[split] * host_slowdown
-                + offload_bits[split] * seconds_per_bit
+                local_delay[option]
+                + remote_delay[option] * host_slowdown
+                + offload_bits[option] * seconds_per_bit
             )
-            energy = charged * local_energy[split] + n * (
-                offload_bits[split] * (p * seconds_per_bit)
+            energy = charged * local_energy[option] + n * (
+                offload_bits[option] * (p * seconds_per_bit)
             )
-            if offload_bits[split] == 0.0:
+
+            if rate_rule == RATE_EXACT and r_max[t] > 0.0:
+                fastest = nats_per_bit / (r_max[t] * bandwidth)
+                for k in range(n_options):
+                    computing = n * (local_delay[k] + remote_delay[k] * host_slowdown)
+                    bits = n * offload_bits[k]
+                    left = deadline - computing
+                    # Only where the rate above misses the deadline, and a faster one meets it.
+                    if bits * seconds_per_bit > left and left > 0.0 and left >= bits * fastest:
+                        r = bits * nats_per_bit / (left * bandwidth)
+                        p = min(p_max, math.expm1(r) * noise_power / gain[t])
+                        e = charged * local_energy[k] + p * left
+                        cost = delay_price * deadline + energy_price * e
+                        if cost < least:
+                            least = cost
+                            option = k
+                            rate = bits / left
+                            delay = deadline
+                            energy = e
+                            inside = 1.0
+
+            if offload_bits[option] == 0.0:
                 rate = 0.0
             else:
                 totals[SENT] += 1.0
                 totals[RATE_INSIDE] += inside
 
         if keep_history:
-            split_history[t] = split
+            option_history[t] = option
             rate_history[t] = rate
             delay_history[t] = delay
             energy_history[t] = energy
             z_history[t] = Z
             h_history[t] = H
 
-        split_histogram[split] += 1
+        option_histogram[option] += 1
         totals[DELAY] += delay
         totals[ENERGY] += energy
         totals[ARRIVALS] += n

@@ -1,49 +1,450 @@
-"""Policies: which splitting points may be taken, and at which rate the features are sent.
+r"""Policies: the paper's controller, its benchmarks, and its rivals from the literature.
 
-A policy is a function of the scenario that returns the `Rule` by which the slot loop runs. All
-have this one signature, so that they interchange; `POLICIES` lists them by name.
+A policy is a function of the scenario and of the trace that counts. It returns what decides each
+slot: a `splitlib.loop.Rule`, or a function that looks at one `splitlib.loop.Slot` at a time. All
+have this one signature, so that they interchange. Free numbers are keywords with a default;
+`functools.partial` sets others:
+
+>>> from functools import partial
+>>> import splitlib as sl
+>>> gentle = partial(sl.policies.bottleneck, split=3, factor=8)
+>>> scenario = sl.Scenario()
+>>> trace = sl.draw_trace(scenario, n_slots=50_000, rng=0)
+>>> sl.simulate(scenario, trace, policy=gentle).policy
+'bottleneck(split=3, factor=8)'
+
+Of the trace, most policies look at one slot after the other. `best_static`, `auto_split` and
+`clairvoyant` know all of it in advance, as nobody could: they bound what their kind can do.
+
+Methods from the literature were made for other models. What of them is kept, and what is left
+out, stands with each. All of them send at the largest rate unless something else is said, and
+none of them knows the limits of (12) unless something else is said. Accuracy is outside the
+model: that a method loses some is not held against it here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import functools
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
+from splitlib import kernel
+from splitlib._check import check_choice, check_integer, check_real
+from splitlib.bound import Point, lower_bound, means_of, priced
+from splitlib.loop import Decide, Rule, Slot
+from splitlib.network import Conv2d, Network
 from splitlib.scenario import Scenario
+from splitlib.trace import Trace
+
+Policy: TypeAlias = Callable[[Scenario, Trace], Rule | Decide]
+
+#: Price of an outage that nothing outweighs.
+_ANY_PRICE = kernel.FOREVER
 
 
-class Rule(NamedTuple):
-    """What the slot loop is told by a policy.
+def adaptive(scenario: Scenario, trace: Trace) -> Rule:
+    """Return the paper's controller: rate by (19), splitting point by (17)."""
+    return Rule.over(scenario, rate="surrogate", learns=True)
 
-    Attributes
+
+def exact(scenario: Scenario, trace: Trace) -> Rule:
+    """Return the controller without the surrogate: (17) is minimized with its step, see `kernel`.
+
+    Its prices are still the virtual queues, so that it knows no statistics either.
+    """
+    return Rule.over(scenario, rate="exact", learns=True)
+
+
+def full_offloading(scenario: Scenario, trace: Trace) -> Rule:
+    """Return the paper's benchmark that sends each raw image, at the largest power."""
+    return Rule.over(scenario, [0])
+
+
+def full_local(scenario: Scenario, trace: Trace) -> Rule:
+    """Return the benchmark that computes everything on the device and sends nothing."""
+    return Rule.over(scenario, [len(scenario.network.stages)])
+
+
+def static(
+    scenario: Scenario,
+    trace: Trace,
+    *,
+    split: int,
+    rate: Literal["p_max", "p_min", "d_max"] = "p_max",
+) -> Rule:
+    """Return the policy that always takes one splitting point.
+
+    Parameters
     ----------
-    splits : range
-        Splitting points that may be taken; the best of them by (17) is.
-    at_p_max : bool
-        Whether features are sent at the largest power, rather than at the rate of (19).
+    scenario, trace
+    split : int
+        The splitting point, 0 to J.
+    rate : {"p_max", "p_min", "d_max"}
+        At the largest power; at the smallest; or at the smallest with which the slot is no outage,
+        where there is one.
+    """
+    check_choice("rate", rate, _STATIC_RATES)
+    return _static(scenario, _check_split(scenario, split, 0), rate)
+
+
+_STATIC_RATES = ("p_max", "p_min", "d_max")
+
+
+def _static(scenario: Scenario, split: int, rate: str) -> Rule:
+    if rate == "p_max":
+        return Rule.over(scenario, [split])
+    late = _ANY_PRICE if rate == "d_max" else 0.0
+    return Rule.over(scenario, [split], rate="exact", energy_price=1.0, outage_price=late)
+
+
+def static_rules(scenario: Scenario) -> list[Rule]:
+    """Return the rules that `best_static` chooses from: each splitting point at each rate."""
+    splits = range(len(scenario.network.stages) + 1)
+    return [_static(scenario, split, rate) for split in splits for rate in _STATIC_RATES]
+
+
+def best_static(scenario: Scenario, trace: Trace) -> Rule:
+    """Return the best of all `static` ones on this trace: the least energy within both limits.
+
+    Chosen in hindsight. Where none keeps the limits, the one that misses them least is taken.
+    """
+    rules = static_rules(scenario)
+    points = means_of(scenario, trace, rules)
+    return rules[_least_energy(points, scenario)]
+
+
+def neurosurgeon(
+    scenario: Scenario, trace: Trace, *, least: Literal["latency", "energy"] = "latency"
+) -> Rule:
+    """Return the splitting point of least latency, or of least energy, in each slot.
+
+    Kang et al., "Neurosurgeon: Collaborative intelligence between the cloud and mobile edge",
+    ASPLOS 2017. Simplified: latency and energy of the layers are known instead of predicted by
+    regression, and the state of channel and host is the slot's own instead of the last one probed.
+
+    Parameters
+    ----------
+    scenario, trace
+    least : {"latency", "energy"}
+    """
+    check_choice("least", least, ("latency", "energy"))
+    if least == "latency":
+        return Rule.over(scenario, delay_price=1.0)
+    return Rule.over(scenario, energy_price=1.0)
+
+
+def neupart(scenario: Scenario, trace: Trace) -> Rule:
+    """Return the splitting point of least energy of the device, in each slot at its rate.
+
+    Manasi et al., "NeuPart", IEEE Transactions on VLSI Systems 28(8), 2020 ([8] of the paper).
+    Simplified: energies are those of (2) and (4) instead of their model of an accelerator, and
+    neither the image nor sparse features are compressed. What is left is the energy mode of
+    `neurosurgeon`.
+    """
+    return neurosurgeon(scenario, trace, least="energy")
+
+
+def dads(scenario: Scenario, trace: Trace) -> Rule:
+    """Return the splitting point of least latency; under heavy load, that of most throughput.
+
+    Hu et al., "Dynamic adaptive DNN surgery", IEEE INFOCOM 2019 ([7] of the paper). Images queue up
+    if the device, the channel or the host is busy with a slot's images for longer than the slot;
+    then the largest of the three times is made small instead. Simplified: a slot lasts D_max,
+    since the paper does not say how long it is; and a chain needs no minimum cut of a graph.
+    """
+    return Rule.over(scenario, delay_price=1.0, stage_limit="d_max")
+
+
+def after_first_conv(scenario: Scenario, trace: Trace) -> Rule:
+    """Return the policy that always splits after the first stage.
+
+    Mao et al., "A privacy-preserving deep learning approach for face recognition with edge
+    computing", USENIX HotEdge 2018 ([9] of the paper). Simplified: no noise is added.
+    """
+    return Rule.over(scenario, [1])
+
+
+def bottleneck(scenario: Scenario, trace: Trace, *, split: int = 3, factor: float = 8.0) -> Rule:
+    """Return a fixed splitting point with compressed features.
+
+    A 1 × 1 convolution at the end of the device's part leaves one channel of ``factor``, another
+    at the beginning of the host's part brings them back; both cost their MACs. Shao and Zhang,
+    IEEE Communications Magazine 58(12), 2020 ([5] of the paper); Eshratifar et al., "BottleNet",
+    ISLPED 2019 ([10]). Simplified: no entropy or image coding after it. The accuracy that
+    compression costs is outside the model.
+
+    Parameters
+    ----------
+    scenario, trace
+    split : int
+        The splitting point, 1 to J - 1.
+    factor : float
+        How many times fewer bits are sent, at least 1; the number of channels is rounded.
+    """
+    split = _check_split(scenario, split, 1)
+    check_real("factor", factor, "[1, inf)")
+    network = _with_bottleneck(scenario.network, split, factor)
+    return Rule.over(scenario, [split], replace(scenario, network=network).profile)
+
+
+def _with_bottleneck(network: Network, split: int, factor: float) -> Network:
+    """Return a network with encoder and decoder on the two sides of a splitting point."""
+    index, layer, shape = [entry for entry in network.layers() if entry[0] == split - 1][-1]
+    channels = layer.output_shape(shape)[0]
+    few = max(1, round(channels / factor))
+    before, after = network.stages[index : index + 2]
+    return replace(
+        network,
+        stages=(
+            *network.stages[:index],
+            replace(before, layers=(*before.layers, Conv2d(channels, few, kernel_size=1))),
+            replace(after, layers=(Conv2d(few, channels, kernel_size=1), *after.layers)),
+            *network.stages[index + 2 :],
+        ),
+    )
+
+
+def retransmission(
+    scenario: Scenario, trace: Trace, *, factor: float = 4.0, probability: float = 0.3
+) -> Rule:
+    """Return full offloading of small images, and of the full ones where these do not suffice.
+
+    Nakahara et al., IEEE VTC 2021-Fall ([6] of the paper). Simplified: which images are sent again
+    is not decided one by one; of a slot's images always the share ``probability`` is. The host
+    runs the whole network for every image that it gets, and the second round waits for the first.
+
+    Parameters
+    ----------
+    scenario, trace
+    factor : float
+        How many times fewer bits the small image has, at least 1.
+    probability : float
+        That the small image does not suffice, in [0, 1].
+    """
+    check_real("factor", factor, "[1, inf)")
+    check_real("probability", probability, "[0, 1]")
+    whole = Rule.over(scenario, [0])
+    return replace(
+        whole,
+        offload_bits=whole.offload_bits * (1 / factor + probability),
+        remote_delay=whole.remote_delay * (1 + probability),
+    )
+
+
+def auto_split_rules(
+    scenario: Scenario, *, bit_widths: Sequence[int] = (8, 16), memory: float = 32e6
+) -> list[Rule]:
+    """Return the rules that `auto_split` chooses from: what fits into the memory."""
+    check_real("memory", memory, "[0, inf)")
+    network, everything = scenario.network, Rule.over(scenario)
+    weights = np.concatenate([[0], np.cumsum(network.parameters)])
+    largest = np.maximum.accumulate(network.output_elements)
+    rules = []
+    for bits in bit_widths:
+        bits = check_integer("bit_widths", bits)
+        needed = (weights + largest) * bits / 8
+        needed[0] = 0  # without layers on the device there is nothing to hold
+        sent = everything.offload_bits * bits / scenario.bits_per_element
+        rules += [
+            replace(Rule.over(scenario, [split]), offload_bits=sent[split : split + 1])
+            for split in everything.splits[needed <= memory]
+        ]
+    if not rules:
+        raise ValueError(f"bit_widths must hold at least one number of bits, got {bit_widths!r}")
+    return rules
+
+
+def auto_split(
+    scenario: Scenario,
+    trace: Trace,
+    *,
+    bit_widths: Sequence[int] = (8, 16),
+    memory: float = 32e6,
+) -> Rule:
+    """Return the fixed splitting point and bit width of least mean latency.
+
+    Banitalebi-Dehkordi et al., "Auto-Split", KDD 2021 ([11] of the paper). Chosen in hindsight on
+    this trace. Simplified: one bit width for all layers; computing with fewer bits is neither
+    faster nor cheaper; and since accuracy is outside the model, fewer bits always win.
+
+    Parameters
+    ----------
+    scenario, trace
+    bit_widths : sequence of int
+        Of features, weights and input.
+    memory : float
+        Bytes of the device that may hold its part of the weights and its largest feature map.
+    """
+    rules = auto_split_rules(scenario, bit_widths=bit_widths, memory=memory)
+    delays = [point.delay for point in means_of(scenario, trace, rules)]
+    return rules[int(np.argmin(delays))]
+
+
+def myopic(
+    scenario: Scenario, trace: Trace, *, deadline: Literal["d_max", "d_avg"] = "d_max"
+) -> Rule:
+    """Return the least energy of each slot on its own that meets a deadline.
+
+    Splitting point and rate are chosen exactly. Where none meets the deadline, the least energy
+    counts. With ``d_avg`` the mean cannot exceed its limit unless some slots miss it.
+
+    Parameters
+    ----------
+    scenario, trace
+    deadline : {"d_max", "d_avg"}
+        The field of the scenario that each slot shall keep.
+    """
+    check_choice("deadline", deadline, ("d_max", "d_avg"))
+    return Rule.over(
+        scenario, rate="exact", energy_price=1.0, outage_price=_ANY_PRICE, deadline=deadline
+    )
+
+
+def clairvoyant(scenario: Scenario, trace: Trace) -> Rule:
+    """Return the policy of the bound: each slot exactly, at the best fixed prices for this trace.
+
+    `splitlib.lower_bound` finds them. Ties apart, the best prices keep both limits; found to its
+    tolerance only, they may miss one by some slots. The price of a limit that is missed is then
+    raised, by steps that double from 1e-7 of it, until both are kept.
+
+    Raises
+    ------
+    splitlib.Infeasible
+        If no policy keeps the limits.
+    """
+    bound = lower_bound(scenario, trace)
+    prices = np.array([bound.delay_price, bound.outage_price])
+    limits = np.array([scenario.d_avg, scenario.epsilon])
+    for doubling in range(30):
+        rule = priced(scenario, 1.0, *prices)
+        (point,) = means_of(scenario, trace, [rule])
+        missed = np.array(point[1:]) > limits
+        if not missed.any():
+            return rule
+        prices[missed] *= 1 + 1e-7 * 2**doubling
+    return priced(scenario, 0.0, 1.0, 0.0)  # the fastest: it keeps what can be kept
+
+
+def online(decide: Callable[[Slot], tuple[int, float]]) -> Policy:
+    """Make a policy of a function that decides one slot at a time.
+
+    Parameters
+    ----------
+    decide : function
+        Gets a `splitlib.loop.Slot` (what can be seen at its beginning) and returns a splitting
+        point and a rate in bit/s, from ``slot.rate_min`` to ``slot.rate_max``. It runs in plain
+        Python, some hundred times slower than a `Rule`.
+
+    Returns
+    -------
+    policy
+        For `splitlib.simulate`, `splitlib.sweep` and `splitlib.compare`.
+
+    Examples
+    --------
+    >>> import splitlib as sl
+    >>> @sl.online
+    ... def cautious(slot):
+    ...     delay, energy = slot.costs(slot.rate_max)
+    ...     energy[delay > 0.05] = np.inf
+    ...     return energy.argmin(), slot.rate_max
+    >>> scenario = sl.Scenario()
+    >>> trace = sl.draw_trace(scenario, n_slots=2_000, rng=0)
+    >>> sl.simulate(scenario, trace, policy=cautious, burn_in=0).outage
+    0.0
     """
 
-    splits: range
-    at_p_max: bool
+    @functools.wraps(decide)
+    def policy(scenario: Scenario, trace: Trace) -> Decide:
+        return decide
 
-
-def adaptive(scenario: Scenario) -> Rule:
-    """Return the paper's controller: rate by (19), splitting point by (17)."""
-    return Rule(range(len(scenario.network.stages) + 1), at_p_max=False)
-
-
-def full_offloading(scenario: Scenario) -> Rule:
-    """Return the paper's benchmark that sends each raw image, at the largest power."""
-    return Rule(range(1), at_p_max=True)
-
-
-def full_local(scenario: Scenario) -> Rule:
-    """Return the benchmark that computes everything on the device and sends nothing."""
-    n_stages = len(scenario.network.stages)
-    return Rule(range(n_stages, n_stages + 1), at_p_max=True)
+    del policy.__wrapped__  # which has another signature
+    return policy
 
 
 #: The policies that `splitlib.simulate` and `splitlib.sweep` know by name.
-POLICIES: dict[str, Callable[[Scenario], Rule]] = {
-    policy.__name__: policy for policy in (adaptive, full_offloading, full_local)
+POLICIES: dict[str, Policy] = {
+    "adaptive": adaptive,
+    "exact": exact,
+    "full_offloading": full_offloading,
+    "full_local": full_local,
+    "best_static": best_static,
+    "neurosurgeon": neurosurgeon,
+    "neurosurgeon_energy": functools.partial(neurosurgeon, least="energy"),
+    "dads": dads,
+    "neupart": neupart,
+    "after_first_conv": after_first_conv,
+    "bottleneck": bottleneck,
+    "retransmission": retransmission,
+    "auto_split": auto_split,
+    "myopic": myopic,
+    "myopic_d_avg": functools.partial(myopic, deadline="d_avg"),
+    "clairvoyant": clairvoyant,
 }
+
+
+def find(policy: str | Policy) -> Policy:
+    """Return a policy by its name, or itself."""
+    return POLICIES[policy] if isinstance(policy, str) else policy
+
+
+def name_of(policy: str | Policy) -> str:
+    """Return the name of a policy, with the numbers that `functools.partial` has set."""
+    if isinstance(policy, str):
+        return policy
+    if isinstance(policy, functools.partial):
+        numbers = ", ".join(f"{name}={value!r}" for name, value in policy.keywords.items())
+        return f"{name_of(policy.func)}({numbers})"
+    return getattr(policy, "__name__", repr(policy))
+
+
+def check_policy(policy: Any) -> None:
+    """Raise unless ``policy`` is a name or can be called with a scenario and a trace."""
+    if not callable(policy):
+        check_choice("policy", policy, POLICIES)
+        return
+    try:
+        inspect.signature(policy).bind(None, None)
+    except TypeError as error:
+        raise TypeError(
+            f"policy must be a function of scenario and trace ({error}), got"
+            f" {name_of(policy)!r}; splitlib.online makes one of a function of the slot"
+        ) from None
+
+
+def least_energy(
+    energies: Sequence[float],
+    delays: Sequence[float],
+    outages: Sequence[float],
+    n: int,
+    d_avg: float,
+    epsilon: float,
+) -> int:
+    """Return the index of the least energy within both limits, else of the smallest excess."""
+    best = 0
+    best_excess = math.inf
+    for i in range(n):
+        excess = max(0.0, delays[i] / d_avg - 1.0, outages[i] - epsilon)
+        if excess < best_excess or (excess == best_excess and energies[i] < energies[best]):
+            best = i
+            best_excess = excess
+    return best
+
+
+def _least_energy(points: list[Point], scenario: Scenario) -> int:
+    energies, delays, outages = zip(*points, strict=True)
+    return least_energy(energies, delays, outages, len(points), scenario.d_avg, scenario.epsilon)
+
+
+def _check_split(scenario: Scenario, split: Any, least: int) -> int:
+    """Return ``split``; raise unless it is a splitting point from ``least`` to J - least."""
+    most = len(scenario.network.stages) - least
+    split = check_integer("split", split, minimum=least)
+    if split > most:
+        raise ValueError(f"split must be an integer in [{least}, {most}], got {split}")
+    return split

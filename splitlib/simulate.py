@@ -13,7 +13,6 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import joblib
-import numba
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -25,32 +24,18 @@ from splitlib._check import (
     check_array,
     check_bool,
     check_burn_in,
-    check_choice,
     check_instance,
     check_integer,
     check_real,
 )
-from splitlib.policies import POLICIES
+from splitlib.loop import COMPILED, Loops, Run, run_through
+from splitlib.policies import Policy, check_policy, find, name_of
 from splitlib.scenario import Scenario
 from splitlib.statistics import confidence_interval
 from splitlib.trace import Trace, cell_rng, draw_slots
 
 #: Growth of the queues per slot, as a share of the limits, up to which a run has settled.
 SETTLED_TOLERANCE = 1e-3
-
-#: Slots that are prepared at once: few enough for a core's cache, many enough to hide the call.
-_CHUNK = 16384
-
-
-class Loops(NamedTuple):
-    """The two functions of the kernel, plain or compiled."""
-
-    rate_limits: Any
-    run_slots: Any
-
-
-PLAIN = Loops(kernel.rate_limits, kernel.run_slots)
-COMPILED = Loops(*(numba.njit(loop, cache=True, nogil=True, error_model="numpy") for loop in PLAIN))
 
 
 class History(NamedTuple):
@@ -193,7 +178,7 @@ def simulate(
     scenario: Scenario,
     trace: Trace,
     V: float = 3.0,
-    policy: str = "adaptive",
+    policy: str | Policy = "adaptive",
     burn_in: int = 10_000,
     history: bool = False,
 ) -> Result:
@@ -206,10 +191,11 @@ def simulate(
     trace : Trace
         What each slot brings.
     V : float
-        Weight of energy against the virtual queues, in s²/J, positive. Full offloading and full
-        local inference do not depend on it.
-    policy : {"adaptive", "full_offloading", "full_local"}
-        See `splitlib.policies`.
+        Weight of energy against the virtual queues, in s²/J, positive. Policies without queues do
+        not depend on it.
+    policy : str or policy
+        A name in `splitlib.POLICIES`, one of `splitlib.policies` with other parameters, or an own
+        one: see `splitlib.online`.
     burn_in : int
         Slots at the start that no figure counts, at least 0 and below the trace's length.
     history : bool
@@ -236,7 +222,7 @@ def simulate(
     check_instance("scenario", scenario, Scenario)
     check_instance("trace", trace, Trace)
     check_real("V", V)
-    check_choice("policy", policy, POLICIES)
+    check_policy(policy)
     check_burn_in(burn_in, trace.n_slots)
     check_bool("history", history)
     (result,) = run(scenario, trace, [V], policy, burn_in, history)
@@ -247,124 +233,52 @@ def run(
     scenario: Scenario,
     trace: Trace,
     V: Sequence[float],
-    policy: str,
+    policy: str | Policy,
     burn_in: int,
     history: bool = False,
     loops: Loops = COMPILED,
 ) -> list[Result]:
-    """Run one policy for several V on one trace; the arguments have been checked.
-
-    What depends on the trace alone is prepared once, chunk by chunk, for all V.
-    """
-    runs = [_Run(scenario, trace, v, policy, burn_in, history, loops) for v in V]
-    noise_power = scenario.noise_psd * scenario.bandwidth
-    limits = np.empty((2, min(_CHUNK, trace.n_slots)))
-    for start, stop in ((0, burn_in), (burn_in, trace.n_slots)):
-        for single in runs:
-            single.start_measuring()
-        for first in range(start, stop, _CHUNK):
-            slots = slice(first, min(first + _CHUNK, stop))
-            gain = trace.gain[slots]
-            loops.rate_limits(gain, gain.size, noise_power, scenario.p_max, *limits)
-            for single in runs:
-                single.advance(slots, limits)
-    return [single.result() for single in runs]
+    """Run one policy for several V on one trace; the arguments have been checked."""
+    # What knows a trace in advance knows the slots that count.
+    rule = find(policy)(scenario, trace.after(burn_in))
+    runs = [Run(scenario, trace, rule, v, history, loops) for v in V]
+    run_through(scenario, trace, runs, burn_in, loops)
+    return [
+        _result(scenario, trace, name_of(policy), v, burn_in, done, history)
+        for v, done in zip(V, runs, strict=True)
+    ]
 
 
-class _Run:
-    """One policy with one V on its way through a trace."""
-
-    def __init__(
-        self,
-        scenario: Scenario,
-        trace: Trace,
-        V: float,
-        policy: str,
-        burn_in: int,
-        history: bool,
-        loops: Loops,
-    ) -> None:
-        self._scenario, self._trace, self._loops = scenario, trace, loops
-        self._V, self._policy, self._burn_in = float(V), policy, burn_in
-        splits, self._at_p_max = POLICIES[policy](scenario)
-        self._splits = slice(splits.start, splits.stop)
-        profile = scenario.profile
-        self._costs = (
-            scenario.device.delay(profile.local_flops)[self._splits],
-            scenario.host.delay(profile.remote_flops)[self._splits],
-            profile.offload_bits[self._splits],
-            profile.local_energy[self._splits],
-        )
-        self._queues = np.zeros(2)
-        self._split_histogram = np.empty(profile.offload_bits.size, dtype=np.int64)
-        self._totals = np.empty(kernel.N_TOTALS)
-        self._objective = np.empty(len(splits))
-        self._keep_history = history
-        shape = trace.n_slots if history else 0
-        self._history = History(np.empty(shape, dtype=np.int64), *np.empty((5, shape)))
-
-    def start_measuring(self) -> None:
-        """Forget all sums, and keep the queues."""
-        self._initial_queues = self._queues.copy()
-        self._split_histogram[:] = 0
-        self._totals[:] = 0
-
-    def advance(self, slots: slice, limits: NDArray[np.float64]) -> None:
-        """Run the next ``slots``."""
-        scenario, trace = self._scenario, self._trace
-        self._loops.run_slots(
-            trace.gain[slots],
-            trace.availability[slots],
-            trace.arrivals[slots],
-            *limits,
-            slots.stop - slots.start,
-            *self._costs,
-            self._objective.size,
-            self._at_p_max,
-            scenario.split_objective == "surrogate",
-            scenario.local_energy_per == "slot",
-            self._V,
-            scenario.bandwidth,
-            scenario.noise_psd * scenario.bandwidth,
-            scenario.p_min,
-            scenario.p_max,
-            scenario.d_avg,
-            scenario.d_max,
-            scenario.epsilon,
-            self._queues,
-            self._totals,
-            self._split_histogram[self._splits],
-            self._objective,
-            self._keep_history,
-            *(series[slots] for series in self._history),
-        )
-        self._history.split[slots] += self._splits.start
-
-    def result(self) -> Result:
-        """Return the outcome after the last slot."""
-        totals = self._totals
-        return Result(
-            policy=self._policy,
-            V=self._V,
-            n_slots=self._trace.n_slots,
-            burn_in=self._burn_in,
-            total_delay=float(totals[kernel.DELAY]),
-            total_energy=float(totals[kernel.ENERGY]),
-            longest_delay=float(totals[kernel.LONGEST_DELAY]),
-            outages=int(totals[kernel.OUTAGES]),
-            arrivals=int(totals[kernel.ARRIVALS]),
-            sending_slots=int(totals[kernel.SENT]),
-            rate_inside_slots=int(totals[kernel.RATE_INSIDE]),
-            full_local_energy=float(
-                totals[kernel.CHARGED] * self._scenario.profile.local_energy[-1]
-            ),
-            split_histogram=self._split_histogram,
-            initial_queues=self._initial_queues,
-            final_queues=self._queues,
-            mean_queues=totals[[kernel.Z_SUM, kernel.H_SUM]]
-            / (self._trace.n_slots - self._burn_in),
-            history=self._history if self._keep_history else None,
-        )
+def _result(
+    scenario: Scenario,
+    trace: Trace,
+    policy: str,
+    V: float,
+    burn_in: int,
+    run: Run,
+    history: bool,
+) -> Result:
+    """Return what a run has measured."""
+    totals = run.totals
+    return Result(
+        policy=policy,
+        V=float(V),
+        n_slots=trace.n_slots,
+        burn_in=burn_in,
+        total_delay=float(totals[kernel.DELAY]),
+        total_energy=float(totals[kernel.ENERGY]),
+        longest_delay=float(totals[kernel.LONGEST_DELAY]),
+        outages=int(totals[kernel.OUTAGES]),
+        arrivals=int(totals[kernel.ARRIVALS]),
+        sending_slots=int(totals[kernel.SENT]),
+        rate_inside_slots=int(totals[kernel.RATE_INSIDE]),
+        full_local_energy=float(totals[kernel.CHARGED] * scenario.profile.local_energy[-1]),
+        split_histogram=run.split_histogram,
+        initial_queues=run.initial_queues,
+        final_queues=run.queues,
+        mean_queues=totals[[kernel.Z_SUM, kernel.H_SUM]] / (trace.n_slots - burn_in),
+        history=History(*run.history) if history else None,
+    )
 
 
 #: What a sweep reports of each run: name, how to read it off the result, long name, unit.
@@ -399,7 +313,7 @@ def sweep(
     seeds: int | Sequence[int] = 10,
     n_slots: int = 200_000,
     burn_in: int = 10_000,
-    policy: str = "adaptive",
+    policy: str | Policy = "adaptive",
     n_jobs: int = -1,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -421,7 +335,7 @@ def sweep(
         Seeds of the traces; a number means that many, from 0.
     n_slots, burn_in : int
         Slots of each run, and how many of the first are left out.
-    policy : str
+    policy : str or policy
         As for `simulate`.
     n_jobs : int
         Threads (or, under ``joblib.parallel_config``, workers); -1 means all.
@@ -472,7 +386,7 @@ def sweep_scenarios(
     seeds: int | Sequence[int] = 10,
     n_slots: int = 200_000,
     burn_in: int = 10_000,
-    policy: str = "adaptive",
+    policy: str | Policy = "adaptive",
     n_jobs: int = -1,
     progress: bool = True,
 ) -> dict[str, xr.Dataset]:
@@ -521,15 +435,15 @@ def sweep_scenarios(
             raise ValueError(f"V must have the names of scenarios, got {list(V)}")
     else:
         V = dict.fromkeys(scenarios, V)
-    weights = {name: _check_axis("V", V[name], "(0, inf)") for name in scenarios}
-    alphas = _check_axis("alpha_max", alpha_max, "(0, 1]", first.alpha_max)
-    exponents = _check_axis(
+    weights = {name: check_axis("V", V[name], "(0, inf)") for name in scenarios}
+    alphas = check_axis("alpha_max", alpha_max, "(0, 1]", first.alpha_max)
+    exponents = check_axis(
         "path_loss_exponent", path_loss_exponent, "[0, inf)", first.path_loss_exponent
     )
-    seeds = _check_seeds(seeds)
+    seeds = check_seeds(seeds)
     n_slots = check_integer("n_slots", n_slots)
     check_burn_in(burn_in, n_slots)
-    check_choice("policy", policy, POLICIES)
+    check_policy(policy)
     check_bool("progress", progress)
     if n_jobs != -1:
         n_jobs = check_integer("n_jobs (other than -1)", n_jobs)
@@ -560,7 +474,7 @@ def sweep_scenarios(
     runs = parallel(joblib.delayed(cell)(*values) for values in cells)
     # Where it is wanted nothing is said of it, so that TQDM_DISABLE can still switch it off.
     off = {} if progress else {"disable": True}
-    bar = tqdm(runs, total=len(cells), delay=1, unit="trace", desc=policy, **off)
+    bar = tqdm(runs, total=len(cells), delay=1, unit="trace", desc=name_of(policy), **off)
     found = list(bar)
     axes: dict[str, list[Any]] = {
         "alpha_max": alphas,
@@ -571,11 +485,11 @@ def sweep_scenarios(
     for name in scenarios:
         results = [result for row in found for result in row[name]]
         data = _dataset(results, {**axes, "V": weights[name]}).transpose("V", ...)
-        datasets[name] = data.assign_attrs(policy=policy, n_slots=n_slots, burn_in=burn_in)
+        datasets[name] = data.assign_attrs(policy=name_of(policy), n_slots=n_slots, burn_in=burn_in)
     return datasets
 
 
-def _check_axis(
+def check_axis(
     name: str, values: ArrayLike | None, interval: str, default: float = 0.0
 ) -> list[float]:
     """Return the values of one axis of a sweep as a list of floats."""
@@ -587,7 +501,7 @@ def _check_axis(
     return [float(value) for value in axis]
 
 
-def _check_seeds(seeds: int | Sequence[int]) -> list[int]:
+def check_seeds(seeds: int | Sequence[int]) -> list[int]:
     """Return the seeds of a sweep as a list."""
     if np.ndim(seeds) == 0:
         return list(range(check_integer("seeds", seeds)))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from splitlib import stream
 from splitlib._check import (
     check_array,
+    check_burn_in,
     check_instance,
     check_integer,
     check_real,
@@ -108,6 +109,20 @@ class Trace:
     def n_slots(self) -> int:
         """Number of slots."""
         return self.gain.size
+
+    def after(self, burn_in: int) -> Trace:
+        """Return the slots after the first ``burn_in``, at least one.
+
+        Examples
+        --------
+        >>> Trace(gain=[1e-10, 2e-10], availability=[0.5, 1.0], arrivals=[9, 12]).after(1).arrivals
+        array([12])
+        """
+        check_burn_in(burn_in, self.n_slots)
+        rest = object.__new__(Trace)  # what has been checked once need not be checked again
+        for name in ("gain", "availability", "arrivals"):
+            object.__setattr__(rest, name, getattr(self, name)[burn_in:])
+        return rest
 
 
 class Draws(NamedTuple):

@@ -11,7 +11,8 @@ from scipy import stats
 
 import splitlib as sl
 from splitlib import kernel
-from splitlib.simulate import COMPILED, PLAIN, run
+from splitlib.loop import COMPILED, PLAIN
+from splitlib.simulate import run
 from tests import reference
 
 SERIES = ("split", "rate", "delay", "energy", "Z", "H")

@@ -22,7 +22,8 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 import splitlib as sl
-from splitlib.simulate import PLAIN, run
+from splitlib.loop import PLAIN
+from splitlib.simulate import run
 from tests.pages import Panel, Visit, browser
 from tests.reference import slot_loop
 from tools.fingerprint import ROOT

@@ -1,0 +1,164 @@
+"""Any policies on the very same slots, beside the bound that none of them can pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike
+from tqdm import tqdm
+
+from splitlib._check import check_bool, check_burn_in, check_instance, check_integer, check_real
+from splitlib.bound import lower_bound
+from splitlib.policies import POLICIES, Policy, check_policy, name_of
+from splitlib.scenario import Scenario
+from splitlib.simulate import SETTLED_TOLERANCE, check_axis, check_seeds, run
+from splitlib.statistics import confidence_interval
+from splitlib.trace import cell_rng, draw_trace
+
+_VARIABLES = {
+    "energy_saving": ("energy saving", "1"),
+    "mean_energy": ("mean energy of the device per slot", "J"),
+    "mean_delay": ("mean end-to-end delay", "s"),
+    "median_delay": ("median end-to-end delay", "s"),
+    "outage": ("outage probability", "1"),
+    "gap": ("highest possible energy saving minus energy saving", "1"),
+}
+
+
+def compare(
+    scenario: Scenario,
+    policies: Sequence[str | Policy] = tuple(POLICIES),
+    V: float = 3.0,
+    alpha_max: ArrayLike | None = None,
+    path_loss_exponent: ArrayLike | None = None,
+    seeds: int | Sequence[int] = 5,
+    n_slots: int = 200_000,
+    burn_in: int = 10_000,
+    n_jobs: int = -1,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Run policies on the same traces, and compute the bound of each trace.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What the grid does not vary.
+    policies : sequence of str or policy
+        As for `simulate`, by default all that have a name.
+    V : float
+        Weight of energy for those that learn, in s²/J, positive.
+    alpha_max, path_loss_exponent, seeds, n_slots, burn_in, n_jobs, progress
+        As for `sweep`; the traces are the same too.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``policy``, ``alpha_max``, ``path_loss_exponent`` and ``seed``: ``energy_saving``,
+        ``mean_energy`` (J per slot), ``mean_delay``, ``median_delay`` (s), ``outage``, and
+        ``gap``, by how much the highest possible saving on this trace is more (less than 0 only
+        where a limit is broken); and ``bound``, the highest possible saving, without ``policy``.
+
+    Raises
+    ------
+    Infeasible
+        If on a trace no policy keeps the limits.
+    TypeError, ValueError
+        If an argument is of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> data = compare(Scenario(), ["adaptive", "dads"], V=0.1, seeds=2, n_slots=20_000)
+    >>> bool((data.gap.sel(policy="adaptive") > 0).all())
+    True
+    """
+    check_instance("scenario", scenario, Scenario)
+    if isinstance(policies, str) or not len(policies):
+        raise ValueError(f"policies must be a non-empty sequence of policies, got {policies!r}")
+    for policy in policies:
+        check_policy(policy)
+    names = [name_of(policy) for policy in policies]
+    if len(set(names)) < len(names):
+        raise ValueError(f"policies must not hold a name twice, got {names}")
+    check_real("V", V)
+    axes: dict[str, list[Any]] = {
+        "alpha_max": check_axis("alpha_max", alpha_max, "(0, 1]", scenario.alpha_max),
+        "path_loss_exponent": check_axis(
+            "path_loss_exponent", path_loss_exponent, "[0, inf)", scenario.path_loss_exponent
+        ),
+        "seed": check_seeds(seeds),
+    }
+    n_slots = check_integer("n_slots", n_slots)
+    check_burn_in(burn_in, n_slots)
+    check_bool("progress", progress)
+
+    def cell(alpha: float, exponent: float, seed: int) -> tuple[float, list[list[float]]]:
+        at = replace(scenario, alpha_max=alpha, path_loss_exponent=exponent)
+        trace = draw_trace(at, n_slots, rng=cell_rng(at, seed))
+        bound = lower_bound(at, trace.after(burn_in)).energy_saving
+        rows = []
+        for policy in policies:
+            (result,) = run(at, trace, [V], policy, burn_in, history=True)
+            assert result.history is not None
+            median = float(np.median(result.history.delay[burn_in:]))
+            saving = result.energy_saving
+            energy, delay = result.mean_energy, result.mean_delay
+            rows.append([saving, energy, delay, median, result.outage, bound - saving])
+        return bound, rows
+
+    cells = list(product(*axes.values()))
+    parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    found = parallel(joblib.delayed(cell)(*values) for values in cells)
+    off = {} if progress else {"disable": True}
+    bounds, rows = zip(*tqdm(found, total=len(cells), delay=1, unit="trace", **off), strict=True)
+    shape = tuple(len(axis) for axis in axes.values())
+    data = xr.Dataset(coords={"policy": names, **axes})
+    table = np.array(rows).reshape(*shape, len(names), len(_VARIABLES))
+    for index, (name, (long_name, units)) in enumerate(_VARIABLES.items()):
+        values = np.moveaxis(table[..., index], -1, 0)
+        data[name] = (("policy", *axes), values, {"long_name": long_name, "units": units})
+    about = {"long_name": "highest possible energy saving", "units": "1"}
+    data["bound"] = (tuple(axes), np.reshape(bounds, shape), about)
+    return data.assign_attrs(V=V, n_slots=n_slots, burn_in=burn_in)
+
+
+def comparison(
+    data: xr.Dataset, scenario: Scenario, tolerance: float = SETTLED_TOLERANCE
+) -> pd.DataFrame:
+    """Return what `compare` has found as a table of means with 95 % confidence intervals.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        From `compare`.
+    scenario : Scenario
+        Gives the limits.
+    tolerance : float
+        Share of a limit by which a mean may exceed it and still counts as kept, positive: as much
+        as the queues of a settled run may still grow by.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each policy and condition: the means over the seeds of the variables, with
+        ``_half`` behind the name for half the width of the interval, and whether each limit is
+        kept: ``keeps_delay``, ``keeps_outage``.
+    """
+    check_instance("data", data, xr.Dataset)
+    check_instance("scenario", scenario, Scenario)
+    check_real("tolerance", tolerance)
+    columns = {}
+    for name in _VARIABLES:
+        interval = confidence_interval(data[name])
+        columns[name] = interval["mean"]
+        columns[f"{name}_half"] = (interval.upper - interval.lower) / 2
+    columns["keeps_delay"] = columns["mean_delay"] <= scenario.d_avg * (1 + tolerance)
+    columns["keeps_outage"] = columns["outage"] <= scenario.epsilon * (1 + tolerance)
+    order = ["alpha_max", "path_loss_exponent", "policy"]
+    return xr.Dataset(columns).to_dataframe(dim_order=order)

@@ -1,0 +1,338 @@
+"""What the slot loop is told, and how it is run: compiled, chunk by chunk, with what it adds up.
+
+A `Rule` says by which prices, with which rate and over which options each slot is decided. The
+kernel takes it from there. A function that looks at one `Slot` at a time can stand in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from splitlib import channel, kernel
+from splitlib.scenario import Profile, Scenario
+from splitlib.trace import Trace
+
+#: Slots that are prepared at once: few enough for a core's cache, many enough to hide the call.
+_CHUNK = 16384
+
+_RATES = {
+    "p_max": kernel.RATE_AT_P_MAX,
+    "surrogate": kernel.RATE_BY_SURROGATE,
+    "exact": kernel.RATE_EXACT,
+}
+
+
+class Loops(NamedTuple):
+    """The two functions of the kernel, plain or compiled."""
+
+    rate_limits: Any
+    run_slots: Any
+
+
+PLAIN = Loops(kernel.rate_limits, kernel.run_slots)
+COMPILED = Loops(*(numba.njit(loop, cache=True, nogil=True, error_model="numpy") for loop in PLAIN))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rule:
+    r"""How a policy decides each slot: the least of a sum of priced costs.
+
+    Of all options the one is taken for which ``energy_price`` E + ``delay_price`` D +
+    ``outage_price`` u{D - deadline} is least, of equal ones the first.
+
+    Attributes
+    ----------
+    splits : ndarray of int, shape (n_options,)
+        Splitting point of each option.
+    local_delay, remote_delay : ndarray, shape (n_options,)
+        Time for one image on the device and on the whole free host, in s.
+    offload_bits, local_energy : ndarray, shape (n_options,)
+        Bits and J for one image.
+    rate : {"p_max", "surrogate", "exact"}
+        The largest rate; that of (19); or the one that is best with the step.
+    energy_price, delay_price, outage_price : float
+        At least 0.
+    learns : bool
+        Whether V, Z and H stand in the place of the three prices, as in (17).
+    deadline : {"d_max", "d_avg"}
+        Field of the scenario with the delay above which the policy sees an outage.
+    stage_limit : {"d_max"}, optional
+        Field of the scenario with the time that no stage (computing here, sending, computing
+        there) should last longer than; where one does, the option whose longest stage is shortest
+        is taken.
+    """
+
+    splits: NDArray[np.int64]
+    local_delay: NDArray[np.float64]
+    remote_delay: NDArray[np.float64]
+    offload_bits: NDArray[np.float64]
+    local_energy: NDArray[np.float64]
+    rate: Literal["p_max", "surrogate", "exact"] = "p_max"
+    energy_price: float = 0.0
+    delay_price: float = 0.0
+    outage_price: float = 0.0
+    learns: bool = False
+    deadline: Literal["d_max", "d_avg"] = "d_max"
+    stage_limit: Literal["d_max"] | None = None
+
+    @classmethod
+    def over(
+        cls,
+        scenario: Scenario,
+        splits: Sequence[int] | None = None,
+        profile: Profile | None = None,
+        **how: Any,
+    ) -> Rule:
+        """Return a rule over some splitting points, by default all.
+
+        Parameters
+        ----------
+        scenario : Scenario
+        splits : sequence of int, optional
+        profile : Profile, optional
+            Costs of all splitting points, where they are not the scenario's.
+        how
+            The attributes from ``rate`` on.
+        """
+        profile = profile or scenario.profile
+        chosen = np.arange(profile.offload_bits.size) if splits is None else np.array(splits)
+        return cls(
+            splits=chosen,
+            local_delay=scenario.device.delay(profile.local_flops[chosen]),
+            remote_delay=scenario.host.delay(profile.remote_flops[chosen]),
+            offload_bits=profile.offload_bits[chosen],
+            local_energy=profile.local_energy[chosen],
+            **how,
+        )
+
+    @property
+    def costs(self) -> tuple[NDArray[np.float64], ...]:
+        """The four arrays of costs, in the kernel's order."""
+        return self.local_delay, self.remote_delay, self.offload_bits, self.local_energy
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """What a policy may look at when it decides a slot.
+
+    Attributes
+    ----------
+    gain, availability : float
+        h(t) and alpha_r(t).
+    arrivals : int
+        N(t), at least 1: a slot without images needs no decision.
+    Z, H : float
+        Virtual queues (13), in s, and (14).
+    V : float
+        Weight of energy of this run, in s²/J.
+    rate_min, rate_max : float
+        Limits of the rate, in bit/s: those of the transmit power.
+    scenario : Scenario
+        What stays fixed.
+    """
+
+    gain: float
+    availability: float
+    arrivals: int
+    Z: float
+    H: float
+    V: float
+    rate_min: float
+    rate_max: float
+    scenario: Scenario
+
+    def costs(self, rate: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return delay (s) and energy (J) of each splitting point at a rate in bit/s.
+
+        Two arrays of shape ``(J + 1,)``; where the rate is 0, sending takes forever.
+        """
+        scenario, profile = self.scenario, self.scenario.profile
+        time = self.arrivals * profile.offload_bits * (1 / rate if rate > 0 else kernel.FOREVER)
+        local = self.arrivals * scenario.device.delay(profile.local_flops)
+        remote = self.arrivals * scenario.host.delay(profile.remote_flops) / self.availability
+        link = scenario.bandwidth, scenario.noise_psd
+        power = float(channel.power(rate, self.gain, *link)) if rate > 0 else scenario.p_min
+        images = 1 if scenario.local_energy_per == "slot" else self.arrivals
+        return local + time + remote, images * profile.local_energy + power * time
+
+
+#: Returns splitting point and rate (bit/s) for a slot.
+Decide: TypeAlias = Callable[[Slot], tuple[int, float]]
+
+
+class Run:
+    """One rule on its way through a trace, with what it adds up.
+
+    Attributes
+    ----------
+    totals : ndarray of shape (N_TOTALS,)
+        Sums since `start_measuring`, see `splitlib.kernel`.
+    queues, initial_queues : ndarray of shape (2,)
+        Z (in s) and H now, and at `start_measuring`.
+    history : tuple of 6 ndarrays
+        Splitting point, rate, delay, energy, Z and H of each slot; empty if not kept.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        trace: Trace,
+        rule: Rule | Decide,
+        V: float,
+        history: bool = False,
+        loops: Loops = COMPILED,
+    ) -> None:
+        self._scenario, self._trace, self._V, self._loops = scenario, trace, float(V), loops
+        self._decide = None if isinstance(rule, Rule) else rule
+        self._rule = rule if isinstance(rule, Rule) else Rule.over(scenario)
+        self.queues = np.zeros(2)
+        self.totals = np.zeros(kernel.N_TOTALS)
+        self._histogram = np.zeros(self._rule.splits.size, dtype=np.int64)
+        self._objective = np.empty(self._rule.splits.size)
+        self._keep_history = history
+        shape = trace.n_slots if history else 0
+        self.history = (np.empty(shape, dtype=np.int64), *np.empty((5, shape)))
+        self.start_measuring()
+
+    def start_measuring(self) -> None:
+        """Forget all sums, and keep the queues."""
+        self.initial_queues = self.queues.copy()
+        self._histogram[:] = 0
+        self.totals[:] = 0
+
+    @property
+    def split_histogram(self) -> NDArray[np.int64]:
+        """Slots at each splitting point since `start_measuring`; shape ``(J + 1,)``."""
+        counts = np.zeros(len(self._scenario.network.stages) + 1, dtype=np.int64)
+        np.add.at(counts, self._rule.splits, self._histogram)
+        return counts
+
+    def advance(self, slots: slice, limits: Any) -> None:
+        """Run ``slots``; ``limits`` holds their r_max and g_max."""
+        if self._decide is None:
+            everything = slice(0, self._rule.splits.size)
+            self._run(slots, limits, everything, self._scenario.p_max, self._loops)
+        else:
+            for t in range(slots.start, slots.stop):
+                self._ask(self._decide, t)
+        if self._keep_history:
+            options = self.history[0]
+            options[slots] = self._rule.splits[options[slots]]
+
+    def _ask(self, decide: Decide, t: int) -> None:
+        """Run one slot as ``decide`` wants it: with one option, at the power of its rate."""
+        scenario, trace = self._scenario, self._trace
+        split, r, power = 0, 0.0, scenario.p_max
+        if trace.arrivals[t] > 0:
+            gain, link = float(trace.gain[t]), (scenario.bandwidth, scenario.noise_psd)
+            low, high = (
+                float(channel.rate(limit, gain, *link)) for limit in (scenario.p_min, power)
+            )
+            Z, H = self.queues
+            observed = float(trace.availability[t]), int(trace.arrivals[t]), float(Z), float(H)
+            slot = Slot(gain, *observed, self._V, low, high, scenario)
+            split, rate = _checked(decide(slot), slot, t)
+            r = rate * np.log(2) / scenario.bandwidth
+            power = float(channel.power(rate, gain, *link)) if rate > 0 else scenario.p_min
+        single = slice(split, split + 1)
+        self._run(slice(t, t + 1), ([r], [0.0]), single, power, PLAIN)
+        if self._keep_history:
+            self.history[0][t] = split
+
+    def _run(
+        self,
+        slots: slice,
+        limits: Any,
+        options: slice,
+        p_max: float,
+        loops: Loops,
+    ) -> None:
+        scenario, trace, rule = self._scenario, self._trace, self._rule
+        loops.run_slots(
+            trace.gain[slots],
+            trace.availability[slots],
+            trace.arrivals[slots],
+            *limits,
+            slots.stop - slots.start,
+            *(cost[options] for cost in rule.costs),
+            options.stop - options.start,
+            _RATES[rule.rate],
+            rule.learns,
+            scenario.split_objective == "surrogate" and rule.rate == "surrogate",
+            scenario.local_energy_per == "slot",
+            self._V if rule.learns else float(rule.energy_price),
+            float(rule.delay_price),
+            float(rule.outage_price),
+            getattr(scenario, rule.deadline),
+            getattr(scenario, rule.stage_limit) if rule.stage_limit else kernel.FOREVER,
+            scenario.bandwidth,
+            scenario.noise_psd * scenario.bandwidth,
+            scenario.p_min,
+            p_max,
+            scenario.d_avg,
+            scenario.d_max,
+            scenario.epsilon,
+            self.queues,
+            self.totals,
+            self._histogram[options],
+            self._objective,
+            self._keep_history,
+            *(series[slots] for series in self.history),
+        )
+
+
+def _checked(decision: Any, slot: Slot, t: int) -> tuple[int, float]:
+    """Return what an own policy has decided; raise unless it is possible."""
+    try:
+        split, rate = decision
+        split, rate = int(split), float(rate)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "a policy must return a splitting point and a rate in bit/s,"
+            f" got {decision!r} in slot {t}"
+        ) from None
+    n_stages = len(slot.scenario.network.stages)
+    if not 0 <= split <= n_stages:
+        raise ValueError(
+            f"a policy's splitting point must be in [0, {n_stages}], got {split} in slot {t}"
+        )
+    if split < n_stages and not slot.rate_min * (1 - 1e-9) <= rate <= slot.rate_max * (1 + 1e-9):
+        raise ValueError(
+            f"a policy's rate must be in [{slot.rate_min!r}, {slot.rate_max!r}] bit/s,"
+            f" got {rate!r} in slot {t}"
+        )
+    return split, min(max(rate, slot.rate_min), slot.rate_max)
+
+
+def rate_limits(
+    scenario: Scenario, gain: NDArray[np.float64], limits: Any = None, loops: Loops = COMPILED
+) -> Any:
+    """Return r_max and g_max of some slots, written to ``limits``; shape ``(2, n)``."""
+    limits = np.empty((2, gain.size)) if limits is None else limits
+    noise_power = scenario.noise_psd * scenario.bandwidth
+    loops.rate_limits(gain, gain.size, noise_power, scenario.p_max, *limits)
+    return limits
+
+
+def run_through(
+    scenario: Scenario, trace: Trace, runs: Sequence[Run], burn_in: int, loops: Loops = COMPILED
+) -> None:
+    """Take all ``runs`` through the trace, and let them measure what follows the burn-in.
+
+    What depends on the trace alone is prepared once, chunk by chunk, for all of them.
+    """
+    limits = np.empty((2, min(_CHUNK, trace.n_slots)))
+    for start, stop in ((0, burn_in), (burn_in, trace.n_slots)):
+        for run in runs:
+            run.start_measuring()
+        for first in range(start, stop, _CHUNK):
+            slots = slice(first, min(first + _CHUNK, stop))
+            rate_limits(scenario, trace.gain[slots], limits, loops)
+            for run in runs:
+                run.advance(slots, limits)
