@@ -62,8 +62,9 @@ def compare(
     xarray.Dataset
         Over ``policy``, ``alpha_max``, ``path_loss_exponent`` and ``seed``: ``energy_saving``,
         ``mean_energy`` (J per slot), ``mean_delay``, ``median_delay`` (s), ``outage``, and
-        ``gap``, by how much the highest possible saving on this trace is more (less than 0 only
-        where a limit is broken); and ``bound``, the highest possible saving, without ``policy``.
+        ``gap``, by how much the highest possible saving on this trace is more: less than 0 only
+        where a limit is broken, or features are compressed (`splitlib.policies.COMPRESSING`); and
+        ``bound``, that highest possible saving, without ``policy``.
 
     Raises
     ------

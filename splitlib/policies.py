@@ -387,6 +387,10 @@ POLICIES: dict[str, Policy] = {
     "clairvoyant": clairvoyant,
 }
 
+#: Those that send less than the network's own features. The bound of `splitlib.lower_bound` is for
+#: the network as it is, so that these may pass it.
+COMPRESSING = ("bottleneck", "retransmission", "auto_split")
+
 
 def find(policy: str | Policy) -> Policy:
     """Return a policy by its name, or itself."""

@@ -1,0 +1,288 @@
+"""Each policy on slots computed by hand, and what all of them have in common."""
+
+import functools
+from functools import partial
+
+import numpy as np
+import pytest
+
+import splitlib as sl
+from splitlib import policies
+from splitlib.loop import COMPILED, PLAIN, Run, rate_limits
+from splitlib.simulate import run
+from tests.reference import slot_loop
+
+SERIES = ("split", "rate", "delay", "energy", "Z", "H")
+
+
+def toy(**changes):
+    """Return a network of two stages in round numbers.
+
+    For one image and k = 0, 1, 2: 0, 1, 2 ms here; 0.2, 0.1, 0 ms on a free host; 1000, 100,
+    0 bits; 0, 1, 2 µJ. With the gain of `slot`, 1 mW carries 1 Mbit/s and 3 mW carry 2 Mbit/s.
+    """
+    network = sl.Network("toy", (100, 1, 1), (
+        sl.Stage("first", (sl.Linear(100, 10),)), sl.Stage("second", (sl.Linear(10, 100),)),
+    ))  # fmt: skip
+    fields = {
+        "network": network, "bits_per_element": 10,
+        "device": sl.Board("here", 2e6, a=1e-9, b=1e-9, a_prime=1e-9),
+        "host": sl.Board("there", 2e7), "bandwidth": 1e6, "noise_psd": 1e-12,
+        "p_min": 1e-3, "p_max": 3e-3, "d_max": 2e-3, "d_avg": 2e-3,
+    }  # fmt: skip
+    return sl.Scenario(**fields | changes)
+
+
+def slot(availability=0.5, images=1):
+    """Return a trace of one slot."""
+    return sl.Trace([1e-3], [availability], [images])
+
+
+def outcome(policy, scenario, trace):
+    """Return splitting point, delay in ms and energy in µJ of one slot."""
+    history = sl.simulate(scenario, trace, policy=policy, burn_in=0, history=True).history
+    return history.split[0], history.delay[0] * 1e3, history.energy[0] * 1e6
+
+
+JUST = 1.2 + 0.1 / 1.5  # ms: to meet it, the features need 1.5 Mbit/s
+
+BY_HAND = [
+    ("full_offloading", {}, 0.5, (0, 0.5 + 0.4, 3 * 0.5)),
+    ("full_local", {}, 0.5, (2, 2.0, 2.0)),
+    ("after_first_conv", {}, 0.5, (1, 1 + 0.05 + 0.2, 1 + 0.15)),
+    ("neurosurgeon", {}, 0.5, (0, 0.9, 1.5)),
+    ("neurosurgeon", {}, 0.1, (2, 2.0, 2.0)),
+    ("neurosurgeon_energy", {}, 0.5, (1, 1.25, 1.15)),
+    ("neupart", {}, 0.1, (1, 1 + 0.05 + 1, 1.15)),
+    ("dads", {}, 0.1, (2, 2.0, 2.0)),  # no stage lasts longer than a slot: least latency
+    ("dads", {"d_max": 1.5e-3}, 0.1, (1, 2.05, 1.15)),  # one would: 2, 1 or 2 ms, of which 1
+    (partial(policies.static, split=1), {}, 0.5, (1, 1.25, 1.15)),
+    (partial(policies.static, split=1, rate="p_min"), {}, 0.5, (1, 1.3, 1 + 0.1)),
+    (partial(policies.static, split=1, rate="d_max"), {}, 0.5, (1, 1.3, 1.1)),
+    (partial(policies.static, split=1, rate="d_max"), {"d_max": JUST * 1e-3}, 0.5,
+     (1, JUST, 1 + (2**1.5 - 1) * 0.1 / 1.5)),
+    ("myopic", {}, 0.5, (0, 1 + 0.4, 1.0)),
+    ("myopic", {"d_max": JUST * 1e-3}, 0.5,  # the raw image in what is left, at little power
+     (0, JUST, (2 ** (1 / (JUST - 0.4)) - 1) * (JUST - 0.4))),
+    ("myopic", {"d_max": 0.5e-3}, 0.5, (0, 1.4, 1.0)),  # in vain: then the least energy
+    ("myopic_d_avg", {"d_avg": JUST * 1e-3}, 0.5,
+     (0, JUST, (2 ** (1 / (JUST - 0.4)) - 1) * (JUST - 0.4))),
+    (partial(policies.retransmission, factor=4, probability=0.3), {}, 0.5,
+     (0, 0.5 * 0.55 + 0.4 * 1.3, 1.5 * 0.55)),
+    (partial(policies.auto_split, bit_widths=(5, 10)), {}, 0.5, (0, 0.25 + 0.4, 0.75)),
+    (partial(policies.auto_split, bit_widths=(5,)), {}, 0.1, (2, 2.0, 2.0)),
+    # (1010 + 1100 + 100) * 5 / 8 = 1381 bytes for both stages, 694 for the first.
+    (partial(policies.auto_split, bit_widths=(5,), memory=1381), {}, 0.1, (1, 2.025, 1.075)),
+    (partial(policies.auto_split, bit_widths=(5,), memory=693), {}, 0.1, (0, 2.25, 0.75)),
+    ("best_static", {}, 0.5, (0, 1.4, 1.0)),
+    ("best_static", {"d_avg": 1.35e-3}, 0.5, (1, 1.3, 1.1)),
+    ("best_static", {"d_avg": 1e-3}, 0.5, (0, 0.9, 1.5)),
+    ("best_static", {"d_avg": 0.8e-3}, 0.5, (0, 0.9, 1.5)),  # none keeps it: the least excess
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("policy", "changes", "availability", "expected"), BY_HAND)
+def test_a_slot_by_hand(policy, changes, availability, expected):
+    trace = slot(availability)
+    assert outcome(policy, toy(**changes), trace) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_bottleneck_by_hand():
+    """Four channels become one by 16 * 4 MACs here, and four again by as many there."""
+    network = sl.Network("toy", (1, 4, 4), (
+        sl.Stage("first", (sl.Conv2d(1, 4, 1),)), sl.Stage("second", (sl.Conv2d(4, 1, 1),)),
+    ))  # fmt: skip
+    scenario = toy(network=network, device=sl.Board("here", 2e6, a=4e-9, b=1e-9, a_prime=1e-9))
+    k, delay, energy = outcome(partial(policies.bottleneck, split=1, factor=4), scenario, slot())
+    assert k == 1
+    assert delay == pytest.approx(0.064 + 0.064 + 160 / 2e3 + 2 * 0.0064 + 2 * 0.0064)
+    assert energy == pytest.approx(64 * (4 / 4 + 1) * 1e-3 + 64 * (4 / 1 + 1) * 1e-3 + 3 * 0.08)
+
+
+def test_a_bottleneck_of_factor_one_only_adds_work(scenario):
+    trace = sl.draw_trace(scenario, 200, rng=0)
+    with_it = sl.simulate(scenario, trace, policy=partial(policies.bottleneck, factor=1), burn_in=0)
+    without = sl.simulate(scenario, trace, policy=partial(policies.static, split=3), burn_in=0)
+    assert with_it.mean_energy > without.mean_energy
+    assert with_it.mean_delay > without.mean_delay
+
+
+@pytest.mark.parametrize("policy", sl.POLICIES)
+def test_plain_and_compiled_loop_agree(policy):
+    scenario = sl.Scenario(alpha_max=0.1)
+    trace = sl.draw_trace(scenario, 800, rng=3)
+    runs = [
+        run(scenario, trace, [0.3], policy, 100, history=True, loops=loops)[0]
+        for loops in (PLAIN, COMPILED)
+    ]
+    for name in SERIES:
+        assert np.array_equal(*(getattr(one.history, name) for one in runs)), name
+
+
+def objective(scenario, Z, H, V, delay, energy):
+    return Z * delay + H * (delay > scenario.d_max) + V * energy
+
+
+@pytest.mark.parametrize(("scale", "V"), [(1.0, 0.3), (1.0, 3.0), (0.01, 30.0)])
+def test_exact_is_never_worse_than_adaptive_in_the_problem_of_a_slot(scale, V):
+    """For equal queues, slot by slot; and no sampled rate is better than it."""
+    tx2 = sl.JETSON_TX2
+    device = sl.Board("scaled", 1.3e12, a=tx2.a * scale, b=tx2.b * scale, a_prime=tx2.a_prime)
+    scenario = sl.Scenario(alpha_max=0.1, device=device)
+    trace = sl.draw_trace(scenario, 600, rng=5)
+    history = sl.simulate(scenario, trace, V=V, burn_in=0, history=True).history
+    rule = policies.exact(scenario, trace)
+    powers = np.geomspace(scenario.p_min, scenario.p_max, 60)
+    better = 0
+    for t in range(trace.n_slots):
+        Z, H = history.Z[t], history.H[t]
+        single = sl.Trace(trace.gain[[t]], trace.availability[[t]], trace.arrivals[[t]])
+        one = Run(scenario, single, rule, V, history=True)
+        one.queues[:] = Z, H
+        one.advance(slice(0, 1), rate_limits(scenario, single.gain))
+        _, _, delay, energy, *_ = one.history
+        exact = objective(scenario, Z, H, V, delay[0], energy[0])
+        adaptive = objective(scenario, Z, H, V, history.delay[t], history.energy[t])
+        assert exact <= adaptive * (1 + 1e-12)
+        better += exact < adaptive * (1 - 1e-9)
+        if single.arrivals[0]:
+            rates = sl.channel.rate(powers, single.gain[0], scenario.bandwidth, scenario.noise_psd)
+            observed = sl.Slot(single.gain[0], single.availability[0], int(single.arrivals[0]),
+                               Z, H, V, rates[0], rates[-1], scenario)  # fmt: skip
+            costs = [objective(scenario, Z, H, V, *observed.costs(rate)).min() for rate in rates]
+            assert exact <= min(costs) * (1 + 1e-12)
+    assert better > 0
+
+
+def test_exact_is_adaptive_where_no_slot_can_be_late():
+    scenario = sl.Scenario(d_max=1e9)
+    trace = sl.draw_trace(scenario, 3_000, rng=1)
+    one, two = (
+        sl.simulate(scenario, trace, V=0.3, policy=policy, burn_in=0, history=True).history
+        for policy in ("adaptive", "exact")
+    )
+    assert np.array_equal(one.split, two.split)
+    assert np.array_equal(one.energy, two.energy)
+
+
+@pytest.mark.parametrize("alpha_max", [0.1, 1.0])
+@pytest.mark.parametrize("exponent", [3.0, 4.7])
+def test_clairvoyant_meets_the_bound_and_both_limits(alpha_max, exponent):
+    scenario = sl.Scenario(alpha_max=alpha_max, path_loss_exponent=exponent)
+    trace = sl.draw_trace(scenario, 60_000, rng=7)
+    result = sl.simulate(scenario, trace, policy="clairvoyant", burn_in=5_000)
+    bound = sl.lower_bound(scenario, trace.after(5_000))
+    assert result.mean_delay <= scenario.d_avg
+    assert result.outage <= scenario.epsilon
+    assert 1 - 1e-9 <= result.mean_energy / bound.energy <= 1 + 2e-3
+
+
+def test_clairvoyant_where_nobody_keeps_the_limits(scenario):
+    strict = sl.Scenario(d_avg=1e-3)
+    with pytest.raises(sl.Infeasible, match="d_avg must be at least"):
+        sl.simulate(strict, sl.draw_trace(strict, 500, rng=0), policy="clairvoyant", burn_in=0)
+
+
+@pytest.mark.parametrize("policy", ["best_static", "auto_split", "clairvoyant"])
+def test_hindsight_is_of_the_slots_that_count(policy):
+    """What happens during the burn-in does not matter to it."""
+    scenario = sl.Scenario(alpha_max=0.1)
+    trace = sl.draw_trace(scenario, 4_000, rng=2)
+    other = sl.Trace(
+        np.r_[trace.gain[:1000] * 1e-6, trace.gain[1000:]], trace.availability, trace.arrivals
+    )
+    one, two = (
+        sl.simulate(scenario, these, policy=policy, burn_in=1000) for these in (trace, other)
+    )
+    assert one.mean_energy == two.mean_energy
+
+
+def test_best_static_is_the_best_of_all_static_ones():
+    scenario = sl.Scenario(alpha_max=0.5)
+    trace = sl.draw_trace(scenario, 20_000, rng=2)
+    best = sl.simulate(scenario, trace, policy="best_static", burn_in=0)
+    kept = []
+    for split in range(20):
+        for rate in ("p_max", "p_min", "d_max"):
+            policy = partial(policies.static, split=split, rate=rate)
+            one = sl.simulate(scenario, trace, policy=policy, burn_in=0)
+            if one.mean_delay <= scenario.d_avg and one.outage <= scenario.epsilon:
+                kept.append(one.mean_energy)
+    assert best.mean_energy == min(kept)
+
+
+def test_an_own_policy_can_be_the_papers_controller():
+    """Written anew over what a slot shows, it decides and pays as the loop does."""
+
+    @sl.online
+    def written_anew(slot):
+        s, omega = slot.scenario, slot.Z + slot.H / slot.scenario.d_max
+        link = slot.gain, s.bandwidth, s.noise_psd
+        rate = sl.channel.optimal_rate(slot.V, omega, *link, slot.rate_min, slot.rate_max)
+        delay, energy = slot.costs(float(rate))
+        late = delay > s.d_max
+        return np.argmin(slot.Z * delay + slot.H * late + slot.V * energy), rate
+
+    scenario = sl.Scenario(alpha_max=0.1, arrival_rate=3.0)
+    trace = sl.draw_trace(scenario, 1_500, rng=0)
+    own = sl.simulate(scenario, trace, V=0.3, policy=written_anew, burn_in=100, history=True)
+    ours = sl.simulate(scenario, trace, V=0.3, burn_in=100, history=True)
+    reference = slot_loop(scenario, trace, 0.3)
+    assert own.policy == "written_anew"
+    assert np.array_equal(own.split_histogram, ours.split_histogram)
+    for name in SERIES:
+        values = getattr(own.history, name)
+        np.testing.assert_allclose(values, getattr(ours.history, name), rtol=1e-9, atol=1e-15)
+        np.testing.assert_allclose(values, reference[name], rtol=1e-8, atol=1e-12)
+
+
+def test_an_own_policy_in_a_sweep(scenario):
+    @sl.online
+    def mine(slot):
+        return (0 if slot.availability > 0.5 else 19), slot.rate_max
+
+    data = sl.sweep(scenario, policy=mine, seeds=2, n_slots=300, burn_in=0, progress=False)
+    assert data.attrs["policy"] == "mine"
+    assert ((data.mean_split > 5) & (data.mean_split < 14)).all()
+
+
+@pytest.mark.parametrize(("decide", "error", "message"), [
+    (lambda slot: 3, TypeError, "must return a splitting point and a rate in bit/s, got 3 in slot"),
+    (lambda slot: (20, slot.rate_max), ValueError, r"must be in \[0, 19\], got 20 in slot 0"),
+    (lambda slot: (3, slot.rate_max * 2), ValueError, r"rate must be in \[.*\] bit/s, got"),
+    (lambda slot: (3, float("nan")), ValueError, "rate must be in .* got nan in slot 0"),
+])  # fmt: skip
+def test_an_own_policy_that_decides_nonsense_is_told(scenario, decide, error, message):
+    trace = sl.Trace([1e-10] * 3, [0.5] * 3, [2] * 3)
+    with pytest.raises(error, match=message):
+        sl.simulate(scenario, trace, policy=sl.online(decide), burn_in=0)
+
+
+@pytest.mark.parametrize(("policy", "error", "message"), [
+    (partial(policies.static, split=20), ValueError, r"split must be an integer in \[0, 19\], got"),
+    (partial(policies.static, split=1.5), ValueError, "split must be an integer of at least 0"),
+    (partial(policies.static, split=1, rate="max"), ValueError, "rate must be one of 'p_max'"),
+    (policies.static, TypeError, "policy must be a function of scenario and trace .*'split'"),
+    (lambda slot: (0, 1.0), TypeError, "splitlib.online makes one of a function of the slot"),
+    (partial(policies.bottleneck, split=19), ValueError, r"integer in \[1, 18\], got 19"),
+    (partial(policies.bottleneck, factor=0.5), ValueError, "factor must be a finite number in"),
+    (partial(policies.retransmission, probability=2), ValueError, "probability must be a finite"),
+    (partial(policies.retransmission, factor=0), ValueError, "factor must be a finite number"),
+    (partial(policies.auto_split, bit_widths=()), ValueError, "bit_widths must hold at least one"),
+    (partial(policies.auto_split, memory=-1), ValueError, "memory must be a finite number"),
+    (partial(policies.neurosurgeon, least="power"), ValueError, "least must be one of 'latency'"),
+    (partial(policies.myopic, deadline="never"), ValueError, "deadline must be one of 'd_max'"),
+    ("dad", ValueError, r"policy must be one of .* \(did you mean 'dads'\?\)"),
+    (3, ValueError, "policy must be one of"),
+])  # fmt: skip
+def test_bad_policies_are_refused(scenario, policy, error, message):
+    trace = sl.Trace([1e-10] * 3, [0.5] * 3, [2] * 3)
+    with pytest.raises(error, match=message):
+        sl.simulate(scenario, trace, policy=policy, burn_in=0)
+
+
+def test_names_say_which_numbers_were_set():
+    assert policies.name_of("dads") == "dads"
+    assert policies.name_of(policies.dads) == "dads"
+    named = functools.partial(policies.static, split=3, rate="p_min")
+    assert policies.name_of(named) == "static(split=3, rate='p_min')"
