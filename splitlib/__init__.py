@@ -51,7 +51,14 @@ from splitlib.statistics import (
     over_seeds,
     tail_exponent,
 )
-from splitlib.trace import Trace, cell_rng, draw_trace, page_trace
+from splitlib.trace import (
+    GaussMarkovFading,
+    MarkovAvailability,
+    Trace,
+    cell_rng,
+    draw_trace,
+    page_trace,
+)
 from splitlib.zoo import mobilenet_v2
 
 __version__ = "0.1.0"
@@ -65,11 +72,13 @@ __all__ = [
     "Bound",
     "Conv2d",
     "DepthwiseConv2d",
+    "GaussMarkovFading",
     "GlobalAveragePool",
     "History",
     "Infeasible",
     "Interval",
     "Linear",
+    "MarkovAvailability",
     "Network",
     "Pool2d",
     "Profile",

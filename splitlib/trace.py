@@ -4,10 +4,16 @@ A trace holds the channel gain :math:`h(t)`, the availability :math:`\alpha_r(t)
 and the number :math:`N(t)` of new images. Since it is drawn beforehand, every policy and every
 V meets the very same slots (common random numbers), and differences between them are not
 blurred by different luck.
+
+In the paper the slots are independent. `GaussMarkovFading` and `MarkovAvailability` give channel
+and host a memory and leave the distribution within a slot as it is, so that whatever changes is
+the doing of the memory alone. They are made from the draws of the independent slots: without
+memory each slot is the same as there, and a longer memory keeps more of what came before.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,6 +45,156 @@ _fill_uniforms, _fill_gain, _fill_availability, _fill_arrivals = (
         stream.fill_arrivals,
     )
 )
+
+
+def _fill_gauss_markov(correlation, uniform_phase, fading):  # type: ignore[no-untyped-def]
+    """Replace the powers of independent slots in ``fading`` by those of `GaussMarkovFading`.
+
+    A loop, since each slot needs the one before. Compiled by Numba it takes a third of the time
+    that NumPy and `scipy.signal.lfilter` need on complex arrays, most of it for sine and cosine.
+    """
+    innovation = math.sqrt((1.0 - correlation) * (1.0 + correlation))
+    real = imaginary = 0.0
+    scale = 1.0  # of the first slot: the start is stationary
+    for t in range(fading.size):
+        amplitude = scale * math.sqrt(fading[t])
+        angle = 2.0 * math.pi * uniform_phase[t]
+        real = correlation * real + amplitude * math.cos(angle)
+        imaginary = correlation * imaginary + amplitude * math.sin(angle)
+        fading[t] = real * real + imaginary * imaginary
+        scale = innovation
+
+
+_compiled_gauss_markov = numba.njit(_fill_gauss_markov, cache=True, nogil=True)
+
+
+def _correlation_time(per_slot: float) -> float:
+    """Return after how many slots ``per_slot ** k`` has fallen to 1 / e."""
+    return -1.0 / math.log(per_slot) if per_slot > 0.0 else 0.0
+
+
+@suggest_fields
+@dataclass(frozen=True)
+class GaussMarkovFading:
+    r"""Rayleigh fading with memory: the complex amplitude is a first-order Gauss–Markov process.
+
+    .. math:: g(t) = \rho \, g(t - 1) + \sqrt{1 - \rho^2} \, w(t)
+
+    with independent circular complex Gaussian :math:`w(t)` of :math:`E|w|^2 = 1` and a stationary
+    start, :math:`g(0) = w(0)`. In each slot :math:`|g|^2` is exponential with mean 1, as in
+    independent slots. Over k slots the amplitude has the correlation :math:`\rho^k`, and the gain
+
+    .. math:: \operatorname{corr}(|g(t)|^2, |g(t + k)|^2) = \rho^{2 k} .
+
+    The spectrum of Clarke and Jakes has :math:`J_0(2 \pi f_D T k)` in place of :math:`\rho^k`,
+    with the Doppler frequency :math:`f_D` and the length T of a slot. To agree with it from one
+    slot to the next, take :math:`\rho = |J_0(2 \pi f_D T)|`; the sign does not matter to the gain.
+    Over more slots the two differ: this process forgets exponentially and never oscillates.
+
+    Parameters
+    ----------
+    correlation : float
+        :math:`\rho` of the amplitude from one slot to the next, in [0, 1); with 0 the slots are
+        independent.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the field is unknown, of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> round(GaussMarkovFading(correlation=0.9).correlation_time, 2)  # the gain has 0.81 ** k
+    4.75
+    """
+
+    correlation: float
+
+    def __post_init__(self) -> None:
+        check_real("correlation", self.correlation, "[0, 1)")
+
+    @property
+    def correlation_time(self) -> float:
+        r"""Slots until the correlation of the gain is 1 / e: :math:`-1 / \ln \rho^2`, or 0."""
+        return _correlation_time(float(self.correlation) ** 2)
+
+    def _apply(
+        self, fading: NDArray[np.float64], uniform: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return |g|²; ``fading`` of independent slots is |w|², ``uniform`` gives its phase."""
+        fading = fading.copy()
+        _compiled_gauss_markov(float(self.correlation), uniform, fading)
+        return fading
+
+
+@suggest_fields
+@dataclass(frozen=True)
+class MarkovAvailability:
+    r"""Availability with memory: the host is busy or free, a Markov chain of two states.
+
+    While it is busy, :math:`\alpha_r` is uniform on :math:`(0, s \alpha_{max}]`; while it is free,
+    uniform on :math:`(s \alpha_{max}, \alpha_{max}]`; in both independently from slot to slot. The
+    chain starts from its stationary distribution, in which the host is busy with probability s, so
+    that in each slot :math:`\alpha_r` is uniform on :math:`(0, \alpha_{max}]`, as in independent
+    slots. With the memory m it changes with the probabilities
+
+    .. math:: p_{busy \to free} = (1 - m) (1 - s), \qquad p_{free \to busy} = (1 - m) s .
+
+    Their sum is 1 - m, and :math:`m^k` is the correlation of the state over k slots. That of the
+    availability is smaller, since it also varies within a state (and without ``alpha_min``):
+
+    .. math:: \operatorname{corr}(\alpha_r(t), \alpha_r(t + k)) = 3 s (1 - s) \, m^k
+              \quad \text{for } k \ge 1 .
+
+    A busy period lasts :math:`1 / p_{busy \to free}` slots in the mean.
+
+    Parameters
+    ----------
+    memory : float
+        m, in [0, 1); with 0 the slots are independent.
+    busy_share : float
+        s, the share of busy slots and at the same time the share of ``alpha_max`` that bounds the
+        availability in them, in (0, 1).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a field is unknown, of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> round(MarkovAvailability(memory=0.9).correlation_time, 2)  # the state has 0.9 ** k
+    9.49
+    """
+
+    memory: float
+    busy_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_real("memory", self.memory, "[0, 1)")
+        check_real("busy_share", self.busy_share, "(0, 1)")
+
+    @property
+    def correlation_time(self) -> float:
+        r"""Slots until the correlation of the state is 1 / e: :math:`-1 / \ln m`, or 0."""
+        return _correlation_time(float(self.memory))
+
+    def _apply(
+        self, uniform: NDArray[np.float64], switch: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return uniform numbers with memory.
+
+        In each slot the state is kept with probability m, and otherwise drawn from the stationary
+        distribution. The chain needs no loop so: each slot has the state of the last such draw.
+        """
+        drawn = np.where(switch >= self.memory, np.arange(uniform.size), 0)
+        last = np.maximum.accumulate(drawn)  # the first slot counts as drawn
+        s = float(self.busy_share)
+        own = uniform <= s
+        within = np.where(own, uniform / s, (uniform - s) / (1.0 - s))  # independent of the state
+        inherited = np.where(own[last], s * within, s + (1.0 - s) * within)
+        # A slot that lies in its state already stays as it is, to the last bit.
+        return np.where(own[last] == own, uniform, inherited)
 
 
 @suggest_fields
@@ -148,26 +304,49 @@ class Draws(NamedTuple):
         return Trace(scenario.mean_gain * self.fading, availability, self.arrivals)
 
 
-def draw_slots(arrival_rate: float, n_slots: int, rng: np.random.Generator) -> Draws:
-    """Draw `Draws`; the arguments have been checked."""
-    return Draws(
+def draw_slots(
+    arrival_rate: float,
+    n_slots: int,
+    rng: np.random.Generator,
+    fading: GaussMarkovFading | None = None,
+    availability: MarkovAvailability | None = None,
+) -> Draws:
+    """Draw `Draws`; the arguments have been checked.
+
+    What the memory needs is drawn last and for both models at once, so that neither of them moves
+    anything else of the trace.
+    """
+    draws = Draws(
         fading=rng.standard_exponential(n_slots),
         uniform=1.0 - rng.random(n_slots),
         arrivals=rng.poisson(arrival_rate, n_slots),
     )
+    if fading is None and availability is None:
+        return draws
+    phase, switch = rng.random((2, n_slots))
+    if fading is not None:
+        draws = draws._replace(fading=fading._apply(draws.fading, phase))
+    if availability is not None:
+        draws = draws._replace(uniform=availability._apply(draws.uniform, switch))
+    return draws
 
 
 def draw_trace(
     scenario: Scenario,
     n_slots: int = 200_000,
     rng: np.random.Generator | int | None = None,
+    fading: GaussMarkovFading | None = None,
+    availability: MarkovAvailability | None = None,
 ) -> Trace:
-    r"""Draw a trace with independent slots, as in the paper's Section IV.
+    r"""Draw a trace, by default with independent slots, as in the paper's Section IV.
 
     - :math:`h = |g|^2 \, \bar h` with the scenario's path gain :math:`\bar h` and circular
       complex Gaussian :math:`g` (Rayleigh fading), :math:`E|g|^2` being its ``fading_power``;
     - :math:`\alpha_r` uniform on :math:`(0, \alpha_{max}]`, but at least ``alpha_min``;
     - :math:`N` Poisson with mean ``scenario.arrival_rate``.
+
+    The three are independent of each other. With a model for ``fading`` or ``availability`` the
+    slots have a memory, and each slot by itself has the same distribution still.
 
     Parameters
     ----------
@@ -178,6 +357,11 @@ def draw_trace(
         Number of slots, at least 1.
     rng : None, int or numpy.random.Generator
         Source of randomness, or its seed (SPEC 7). See `cell_rng` for the streams of a sweep.
+    fading : GaussMarkovFading, optional
+        Memory of the channel; None means independent slots.
+    availability : MarkovAvailability, optional
+        Memory of the host; None means independent slots. One seed gives every model the same
+        underlying draws, and neither model moves what the other one makes, nor the arrivals.
 
     Returns
     -------
@@ -194,16 +378,26 @@ def draw_trace(
     >>> trace = draw_trace(Scenario(arrival_rate=4), n_slots=100_000, rng=0)
     >>> round(float(trace.arrivals.mean()), 1)
     4.0
+    >>> slow = GaussMarkovFading(correlation=0.99)
+    >>> gain = draw_trace(Scenario(), n_slots=100_000, rng=0, fading=slow).gain
+    >>> round(float(np.corrcoef(gain[:-1], gain[1:])[0, 1]), 2)  # 0.99 squared
+    0.98
     """
     check_instance("scenario", scenario, Scenario)
     n_slots = check_integer("n_slots", n_slots)
+    for name, model, kind in (
+        ("fading", fading, GaussMarkovFading),
+        ("availability", availability, MarkovAvailability),
+    ):
+        if model is not None:
+            check_instance(f"{name} (other than None)", model, kind)
     try:
         rng = np.random.default_rng(rng)
     except (TypeError, ValueError):
         raise TypeError(
             f"rng must be None, an integer of at least 0 or a numpy Generator, got {rng!r}"
         ) from None
-    return draw_slots(scenario.arrival_rate, n_slots, rng).trace(scenario)
+    return draw_slots(scenario.arrival_rate, n_slots, rng, fading, availability).trace(scenario)
 
 
 def cell_rng(scenario: Scenario, seed: int) -> np.random.Generator:
