@@ -6,6 +6,7 @@ kernel takes it from there. A function that looks at one `Slot` at a time can st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -14,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from splitlib import channel, kernel
+from splitlib import kernel
 from splitlib.scenario import Profile, Scenario
 from splitlib.trace import Trace
 
@@ -153,11 +154,10 @@ class Slot:
         Two arrays of shape ``(J + 1,)``; where the rate is 0, sending takes forever.
         """
         scenario, profile = self.scenario, self.scenario.profile
-        time = self.arrivals * profile.offload_bits * (1 / rate if rate > 0 else kernel.FOREVER)
+        time = profile.offload_bits * (self.arrivals / rate if rate > 0 else kernel.FOREVER)
         local = self.arrivals * scenario.device.delay(profile.local_flops)
         remote = self.arrivals * scenario.host.delay(profile.remote_flops) / self.availability
-        link = scenario.bandwidth, scenario.noise_psd
-        power = float(channel.power(rate, self.gain, *link)) if rate > 0 else scenario.p_min
+        power = _power(scenario, self.gain, rate) if rate > 0 else scenario.p_min
         images = 1 if scenario.local_energy_per == "slot" else self.arrivals
         return local + time + remote, images * profile.local_energy + power * time
 
@@ -230,16 +230,14 @@ class Run:
         scenario, trace = self._scenario, self._trace
         split, r, power = 0, 0.0, scenario.p_max
         if trace.arrivals[t] > 0:
-            gain, link = float(trace.gain[t]), (scenario.bandwidth, scenario.noise_psd)
-            low, high = (
-                float(channel.rate(limit, gain, *link)) for limit in (scenario.p_min, power)
-            )
+            gain = float(trace.gain[t])
+            low, high = (_rate(scenario, gain, limit) for limit in (scenario.p_min, power))
             Z, H = self.queues
             observed = float(trace.availability[t]), int(trace.arrivals[t]), float(Z), float(H)
             slot = Slot(gain, *observed, self._V, low, high, scenario)
             split, rate = _checked(decide(slot), slot, t)
-            r = rate * np.log(2) / scenario.bandwidth
-            power = float(channel.power(rate, gain, *link)) if rate > 0 else scenario.p_min
+            r = rate * math.log(2) / scenario.bandwidth
+            power = _power(scenario, gain, rate) if rate > 0 else scenario.p_min
         single = slice(split, split + 1)
         self._run(slice(t, t + 1), ([r], [0.0]), single, power, PLAIN)
         if self._keep_history:
@@ -285,6 +283,18 @@ class Run:
             self._keep_history,
             *(series[slots] for series in self.history),
         )
+
+
+def _rate(scenario: Scenario, gain: float, power: float) -> float:
+    """Return `splitlib.channel.rate`, without its checks, which would be most of a slot's time."""
+    snr = power * gain / (scenario.noise_psd * scenario.bandwidth)
+    return math.log1p(snr) * scenario.bandwidth / math.log(2)
+
+
+def _power(scenario: Scenario, gain: float, rate: float) -> float:
+    """Return `splitlib.channel.power`, without its checks."""
+    snr = math.expm1(rate * math.log(2) / scenario.bandwidth)
+    return snr * scenario.noise_psd * scenario.bandwidth / gain
 
 
 def _checked(decision: Any, slot: Slot, t: int) -> tuple[int, float]:
