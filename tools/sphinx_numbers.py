@@ -1,6 +1,7 @@
-"""Sphinx extension: all numbers in the book are the paper's.
+"""Sphinx extension: all plain numbers in the book are the paper's.
 
-An equation labelled ``eq-7`` bears the paper's number 7, in every chapter; figures bear none.
+An equation labelled ``eq-7`` bears the paper's number 7, in every chapter. The book's own bear a
+letter: ``eq-b7`` is (B7). Figures bear none.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ class PaperMathDomain(MathDomain):
     def note_equation(self, docname: str, labelid: str, location: Any = None) -> None:
         """Record an equation; its number is that in its label, if there is one."""
         super().note_equation(docname, labelid, location)
-        if match := re.fullmatch(r"eq-(\d+)", labelid):
-            self.equations[labelid] = (docname, int(match[1]))
+        if match := re.fullmatch(r"eq-([a-z]?\d+)", labelid):
+            number: Any = match[1].upper()  # a string, which Sphinx prints like an integer
+            self.equations[labelid] = (docname, number)
 
 
 def _no_figure_numbers(app: Sphinx, config: Any) -> None:
