@@ -200,11 +200,69 @@ def plot_energy_delay(
     zoom.tick_params(labelsize=9)
     zoom.title.set_fontsize(9)
     ax.indicate_inset_zoom(zoom)
+    _legend_over_saving(ax, adaptive, *_limit_and_full_local())
+    return ax
+
+
+def _limit_and_full_local() -> list[Line2D]:
+    return [
+        Line2D([], [], **LIMIT, label=r"limit $D_{\mathrm{avg}}$"),
+        Line2D([], [], color="black", marker="X", linestyle="", label="full local"),
+    ]
+
+
+def plot_frontier(
+    adaptive: xr.Dataset,
+    full_offloading: xr.Dataset,
+    frontier: xr.DataArray,
+    scenario: Scenario,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot Fig. 2a with the largest saving that any policy can reach at each mean delay.
+
+    What lies beyond it is shaded: no policy that keeps the limit of the outage can be there.
+
+    Parameters
+    ----------
+    adaptive, full_offloading, scenario
+        As for `plot_energy_delay`.
+    frontier : xarray.DataArray
+        Largest energy saving, a share, over ``alpha_max`` (with the values of the sweeps) and
+        ``mean_delay`` (rising, in s).
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        With a legend.
+
+    Raises
+    ------
+    ValueError
+        If the frontier lacks an availability of the sweep.
+    """
+    missing = sorted({*adaptive.alpha_max.values.tolist()} - {*frontier.alpha_max.values.tolist()})
+    if missing:
+        raise ValueError(f"frontier must hold every alpha_max of adaptive, got none for {missing}")
+    ax = plot_energy_delay(adaptive, full_offloading, scenario, ax)
+    panels = [ax, *(inset for inset in ax.child_axes if isinstance(inset, Axes))]
+    bounds = ax.get_xlim(), ax.get_ylim()
+    style: dict[str, Any] = {"linestyle": "-.", "linewidth": 1.6}
+    shade: dict[str, Any] = {"color": "grey", "alpha": 0.13, "linewidth": 0, "zorder": 0}
+    for index, alpha_max in enumerate(adaptive.alpha_max.values):
+        saving = 100 * frontier.sel(alpha_max=alpha_max).values
+        delay = 1e3 * frontier.mean_delay.values
+        for panel in panels:
+            panel.plot(saving, delay, color=COLORS[index], **style)
+            panel.fill_betweenx(delay, saving, 200, **shade)
+    ax.set(xlim=bounds[0], ylim=bounds[1])
     _legend_over_saving(
         ax,
         adaptive,
-        Line2D([], [], **LIMIT, label=r"limit $D_{\mathrm{avg}}$"),
-        Line2D([], [], color="black", marker="X", linestyle="", label="full local"),
+        *_limit_and_full_local(),
+        Line2D([], [], color="grey", **style, label="frontier"),
+        Patch(color="grey", alpha=0.3, label=r"no policy that keeps $\epsilon$"),
     )
     return ax
 
@@ -278,8 +336,8 @@ def _plot_over_saving(
     ax.set_xlabel("energy saving over full local inference (%)")
 
 
-def _legend_over_saving(ax: Axes, adaptive: xr.Dataset, *others: Line2D) -> None:
-    lines = [
+def _legend_over_saving(ax: Axes, adaptive: xr.Dataset, *others: Line2D | Patch) -> None:
+    lines: list[Line2D | Patch] = [
         Line2D(
             [], [], color=COLORS[i], marker=MARKERS[i], markersize=5,
             label=rf"adaptive, $\alpha_{{\max}}$ = {alpha_max:g}",

@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import splitlib as sl
 from splitlib import figures
@@ -66,6 +67,31 @@ def test_energy_delay(sweeps, scenario):
     assert all(len(line.get_xdata()) == 1 for line in hollow), "V = 100 alone has not settled"
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert {"full offloading", "full local", "queues not settled"} <= set(labels)
+
+
+def test_frontier_is_drawn_on_the_axes_of_energy_and_delay_and_shaded_beyond(sweeps, scenario):
+    delay = np.array([0.0, 0.05, 0.1])
+    saving = xr.DataArray(
+        [[0.2, 0.9, 0.95], [0.1, 0.85, 0.9]],
+        coords={"alpha_max": [1.0, 0.1], "mean_delay": delay},
+    )
+    plain = figures.plot_energy_delay(*sweeps, scenario)
+    ax = figures.plot_frontier(*sweeps, saving, scenario)
+    assert (ax.get_xlim(), ax.get_ylim()) == (plain.get_xlim(), plain.get_ylim())
+    for each in (ax, *ax.child_axes):
+        lines = [line for line in each.lines if line.get_linestyle() == "-."]
+        for line, values in zip(lines, saving.values, strict=True):
+            np.testing.assert_allclose(line.get_xdata(), 100 * values)
+            np.testing.assert_allclose(line.get_ydata(), 1e3 * delay)
+        shades = each.collections[-2:]
+        for shade, values in zip(shades, saving.values, strict=True):
+            area = shade.get_paths()[0]
+            assert area.contains_point((100 * values[1] + 0.5, 50))
+            assert not area.contains_point((100 * values[1] - 0.5, 50))
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert {"frontier", r"no policy that keeps $\epsilon$", "full local"} <= set(labels)
+    with pytest.raises(ValueError, match=r"every alpha_max of adaptive, got none for \[0.1\]"):
+        figures.plot_frontier(*sweeps, saving[:1], scenario)
 
 
 def test_outage(sweeps, scenario):
