@@ -75,7 +75,7 @@ def test_form(path):
 
 
 def test_there_is_a_notebook_for_each_figure():
-    names = ["assu", "conv", "expl", "fig1", "fig2", "fig3", "heav", "rate"]
+    names = ["assu", "conv", "expl", "fig1", "fig2", "fig3", "fron", "heav", "rate"]
     assert [path.stem[:4] for path in NOTEBOOKS] == names
 
 
@@ -203,6 +203,48 @@ def test_convergence_is_that_of_single_runs(execute, tmp_path):
     assert len(table) == 3 * 3 * 3
 
 
+def test_the_gap_to_the_frontier_is_that_of_slots_minimized_one_by_one(execute, tmp_path):
+    n_slots, burn_in, V = 6_000, 2_000, 0.3
+    numbers = execute(
+        "frontier", n_slots=n_slots, burn_in=burn_in, long_slots=n_slots, long_burn_in=burn_in,
+        V=[0.01, V, 30.0], compared_V=V, long_V=[V, 30.0], alpha_max=[0.3], seed=3,
+        path_loss_exponent=[3.0], d_avg_grid=[0.01, 0.05, 1e6],
+    )  # fmt: skip
+    table = pd.read_csv(tmp_path / "data" / "frontier_gap.csv", index_col=["unit", "V"])
+    gap = table.loc[(1.0, V)]
+    scenario = sl.Scenario(alpha_max=0.3)
+    trace = sl.draw_trace(scenario, n_slots, rng=sl.cell_rng(scenario, 3))
+    slots = sl.simulate(scenario, trace, V=V, burn_in=burn_in, history=True).history
+    # What the run paid in each slot at the prices, beyond the least over all cuts and the two
+    # limits of the power, between which the rate hardly ever lies: never negative, up to that.
+    profile, n = scenario.profile, trace.arrivals[:, None, None]
+    powers = np.array([scenario.p_min, scenario.p_max])
+    rate = sl.channel.rate(
+        powers, trace.gain[:, None, None], scenario.bandwidth, scenario.noise_psd
+    )
+    delay = n * (
+        (scenario.device.delay(profile.local_flops))[:, None]
+        + scenario.host.delay(profile.remote_flops)[:, None] / trace.availability[:, None, None]
+        + profile.offload_bits[:, None] / rate
+    )
+    energy = n * (profile.local_energy[:, None] + powers * profile.offload_bits[:, None] / rate)
+
+    def priced(energy, delay):
+        outage = delay > scenario.d_max
+        return energy + gap.delay_price * delay + gap.outage_price * outage
+
+    least = priced(energy, delay).min(axis=(1, 2))
+    excess = (priced(slots.energy, slots.delay) - least)[burn_in:]
+    assert gap.priced_gap == pytest.approx(excess.mean(), rel=0.02)
+    assert gap.priced_gap > 0
+    assert numbers["n_points"] == 5
+    assert numbers["least_room_points"] >= 0
+    # The saving of the frontier at the paper's limit is that of the bound.
+    frontier = pd.read_csv(tmp_path / "data" / "frontier.csv")
+    at_limit = frontier.energy_saving[np.isclose(frontier.mean_delay, scenario.d_avg)]
+    assert 100 * at_limit.item() == pytest.approx(numbers["bound_saving_alpha_0_3"], abs=0.02)
+
+
 def test_one_value_will_do_where_a_list_stands(execute):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "V": 0.1, "alpha_max": 0.3}
     numbers = execute("fig2_energy_delay", **run)
@@ -217,6 +259,7 @@ def test_one_value_will_do_where_a_list_stands(execute):
     ("fig1_layer_costs", {"bits_per_element": 0}, "bits_per_element must be an integer"),
     ("fig2_energy_delay", {"alpha_max": 1.5}, r"alpha_max must be finite and in \(0, 1\]"),
     ("fig2_energy_delay", {"p_min": 1.0}, "p_min must not exceed p_max = 0.1, got 1.0"),
+    ("frontier", {"alpha_max": [1.5]}, r"alpha_max must be a finite number in \(0, 1\]"),
     ("heavy_tails", {"block": 3_000}, "must be multiples of block = 3000"),
     ("fig3_split_availability", {"n_slots": 0}, "n_slots must be an integer of at least 1, got 0"),
     ("rate_saturation", {"energy_scale_matters": -1.0}, "Board.a must be a finite number"),
