@@ -75,7 +75,7 @@ def test_form(path):
 
 
 def test_there_is_a_notebook_for_each_figure():
-    names = ["assu", "conv", "expl", "fig1", "fig2", "fig3", "fron", "heav", "rate"]
+    names = ["assu", "beyo", "conv", "expl", "fig1", "fig2", "fig3", "fron", "heav", "rate"]
     assert [path.stem[:4] for path in NOTEBOOKS] == names
 
 
@@ -245,15 +245,51 @@ def test_the_gap_to_the_frontier_is_that_of_slots_minimized_one_by_one(execute, 
     assert 100 * at_limit.item() == pytest.approx(numbers["bound_saving_alpha_0_3"], abs=0.02)
 
 
+def test_memory_costs_what_single_runs_say(execute, tmp_path):
+    run = {"n_slots": 30_000, "burn_in": 5_000, "seeds": 2}
+    numbers = execute("beyond_iid", **run, V=[0.1, 1.0], correlation_times=[10.0, 100.0])
+    scenario = sl.Scenario(alpha_max=0.1)
+    models = {
+        "none": {},
+        "channel": {"fading": sl.GaussMarkovFading(np.exp(-1 / 200))},
+        "host": {"availability": sl.MarkovAvailability(np.exp(-1 / 100))},
+    }
+    models["both"] = models["channel"] | models["host"]
+    for kind, memory in models.items():
+        gaps = []
+        for seed in range(2):
+            trace = sl.draw_trace(scenario, 30_000, sl.cell_rng(scenario, seed), **memory)
+            slots = sl.simulate(scenario, trace, V=1.0, burn_in=0, history=True).history
+            trace = sl.Trace(trace.gain[5_000:], trace.availability[5_000:], trace.arrivals[5_000:])
+            bound = sl.lower_bound(scenario, trace, tolerance=2e-4)
+            late = slots.delay[5_000:]
+            priced = slots.energy[5_000:].mean() - bound.energy
+            priced += bound.delay_price * (late.mean() - 0.05)
+            priced += bound.outage_price * ((late > 0.1).mean() - 0.01)
+            images = trace.arrivals.mean()
+            gaps.append(100 * priced / (images * scenario.profile.local_energy[-1]))
+        assert numbers[f"gap_{kind}_value"] == pytest.approx(np.mean(gaps), rel=1e-6)
+    assert numbers["gap_both_value"] > numbers["gap_none_value"] > 0
+    assert numbers["worst_excess_percent"] < 5
+    # A slot of d_max at 3.5 GHz: J0(x) is 1 - x ** 2 / 4 to first order, rho 1 - 1 / (2 tau).
+    speed = np.sqrt(2 / 100) / (2 * np.pi * 0.1) * 299_792_458 / 3.5e9
+    assert numbers["slow_cm_per_s"] == pytest.approx(100 * speed, rel=0.01)
+    table = pd.read_csv(tmp_path / "data" / "beyond_iid_runs.csv")
+    assert len(table) == (1 + 2 + 2 + 1 + 2) * 2 * 2
+
+
 def test_one_value_will_do_where_a_list_stands(execute):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "V": 0.1, "alpha_max": 0.3}
     numbers = execute("fig2_energy_delay", **run)
     assert 0 < numbers["saving_alpha_0_3"] < 100
     numbers = execute("fig3_split_availability", **run, path_loss_exponent=4.0)
     assert numbers["highest_V"] == 0.1
+    del run["alpha_max"]
+    assert execute("beyond_iid", **run, correlation_times=50.0)["longest"] == 50
 
 
 @pytest.mark.parametrize(("name", "parameters", "sentence"), [
+    ("beyond_iid", {"busy_share": 1.5}, r"busy_share must be a finite number in \(0, 1\), got 1.5"),
     ("convergence", {"burn_in": 200_000}, "burn_in must be less than the 200000 slots"),
     ("explorer", {"V": -1.0}, r"V must be a finite number in \(0, inf\), got -1.0"),
     ("fig1_layer_costs", {"bits_per_element": 0}, "bits_per_element must be an integer"),
