@@ -55,9 +55,6 @@ DELAY, ENERGY, OUTAGES, ARRIVALS, CHARGED, Z_SUM, H_SUM, LONGEST_DELAY, SENT, RA
 )
 N_TOTALS = 10
 
-#: How the rate is chosen: the largest, that of (19), or the one that is best with the step.
-RATE_AT_P_MAX, RATE_BY_SURROGATE, RATE_EXACT = range(3)
-
 #: Seconds for one bit where the rate is 0: longer than anything, yet finite, so that sending no
 #: bits still takes no time and no product with it becomes NaN.
 FOREVER = 1e150
@@ -139,7 +136,8 @@ def run_slots(
     offload_bits,
     local_energy,
     n_options,
-    rate_rule,
+    at_p_max,
+    exact,
     learns,
     split_by_surrogate,
     energy_per_slot,
@@ -185,7 +183,11 @@ def run_slots(
     offload_bits, local_energy : arrays of length n_options
         Bits and J for one image.
     n_options : int
-    rate_rule : {RATE_AT_P_MAX, RATE_BY_SURROGATE, RATE_EXACT}
+    at_p_max : bool
+        Whether the rate is the largest one, rather than that of (19).
+    exact : True or None
+        Whether the rate is the one that is best with the step. None rather than False, so that a
+        compiler leaves out what it does not need; the same with stage_limit.
     learns : bool
         Whether delay and outages are priced by the queues Z and H, rather than by the two prices.
     split_by_surrogate : bool
@@ -198,9 +200,9 @@ def run_slots(
         Weights of delay and outage, for a policy that does not learn.
     deadline : float
         Delay above which the policy sees an outage, in s: d_max, unless it is stricter.
-    stage_limit : float
+    stage_limit : float or None
         Where computing here, sending or computing there would last longer, in s, the option whose
-        longest such stage is shortest is taken instead. FOREVER for none.
+        longest such stage is shortest is taken instead.
     bandwidth, noise_power, p_min, p_max : float
         In Hz and W.
     d_avg, d_max, epsilon : float
@@ -235,11 +237,11 @@ def run_slots(
                 outage_price = H
             # Rate (19). c is the point where g(r) must be.
             omega = delay_price
-            if rate_rule == RATE_BY_SURROGATE:
+            if exact is None:
                 omega = delay_price + outage_price / deadline
             r = r_max[t]
             p = p_max
-            if rate_rule != RATE_AT_P_MAX and energy_price > 0.0:
+            if energy_price > 0.0 and not at_p_max:
                 c = omega / energy_price * (gain[t] / noise_power)
                 if c < g_max[t]:
                     snr = p_min * gain[t] / noise_power
@@ -273,7 +275,7 @@ def run_slots(
             while objective[option] > least:
                 option += 1
 
-            if stage_limit < FOREVER:
+            if stage_limit is not None:
                 computing = max(local_delay[option], remote_delay[option] * host_slowdown)
                 if n * max(computing, offload_bits[option] * seconds_per_bit) > stage_limit:
                     least = FOREVER
@@ -293,8 +295,10 @@ def run_slots(
                 offload_bits[option] * (p * seconds_per_bit)
             )
 
-            if rate_rule == RATE_EXACT and r_max[t] > 0.0:
-                fastest = nats_per_bit / (r_max[t] * bandwidth)
+            if exact is not None:
+                fastest = FOREVER
+                if r_max[t] > 0.0:
+                    fastest = nats_per_bit / (r_max[t] * bandwidth)
                 for k in range(n_options):
                     computing = n * (local_delay[k] + remote_delay[k] * host_slowdown)
                     bits = n * offload_bits[k]

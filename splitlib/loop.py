@@ -22,12 +22,6 @@ from splitlib.trace import Trace
 #: Slots that are prepared at once: few enough for a core's cache, many enough to hide the call.
 _CHUNK = 16384
 
-_RATES = {
-    "p_max": kernel.RATE_AT_P_MAX,
-    "surrogate": kernel.RATE_BY_SURROGATE,
-    "exact": kernel.RATE_EXACT,
-}
-
 
 class Loops(NamedTuple):
     """The two functions of the kernel, plain or compiled."""
@@ -260,7 +254,8 @@ class Run:
             slots.stop - slots.start,
             *(cost[options] for cost in rule.costs),
             options.stop - options.start,
-            _RATES[rule.rate],
+            rule.rate == "p_max",
+            True if rule.rate == "exact" else None,
             rule.learns,
             scenario.split_objective == "surrogate" and rule.rate == "surrogate",
             scenario.local_energy_per == "slot",
@@ -268,7 +263,7 @@ class Run:
             float(rule.delay_price),
             float(rule.outage_price),
             getattr(scenario, rule.deadline),
-            getattr(scenario, rule.stage_limit) if rule.stage_limit else kernel.FOREVER,
+            getattr(scenario, rule.stage_limit) if rule.stage_limit else None,
             scenario.bandwidth,
             scenario.noise_psd * scenario.bandwidth,
             scenario.p_min,
