@@ -391,6 +391,26 @@ POLICIES: dict[str, Policy] = {
 #: the network as it is, so that these may pass it.
 COMPRESSING = ("bottleneck", "retransmission", "auto_split")
 
+#: What people call them.
+LABELS = {
+    "adaptive": "adaptive",
+    "exact": "adaptive, exact rate",
+    "full_offloading": "full offloading",
+    "full_local": "full local",
+    "best_static": "best static",
+    "neurosurgeon": "Neurosurgeon (latency)",
+    "neurosurgeon_energy": "Neurosurgeon (energy)",
+    "dads": "DADS",
+    "neupart": "NeuPart",
+    "after_first_conv": "after the first stage",
+    "bottleneck": "bottleneck",
+    "retransmission": "retransmission",
+    "auto_split": "Auto-Split",
+    "myopic": "myopic (D_max)",
+    "myopic_d_avg": "myopic (D_avg)",
+    "clairvoyant": "clairvoyant",
+}
+
 
 def find(policy: str | Policy) -> Policy:
     """Return a policy by its name, or itself."""

@@ -184,3 +184,8 @@ class Panel:
         """Wait until everything belongs to the setting on display."""
         self.page.wait_for_timeout(150)
         self.page.wait_for_selector(".splitlib-explorer[data-curve=done]", timeout=60_000)
+        self.page.wait_for_function(
+            "() => !Object.values(JSON.parse(document.querySelector('.splitlib-explorer')"
+            ".dataset.rivals)).includes(null)",
+            timeout=120_000,
+        )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,10 +20,11 @@ import ipywidgets
 import traitlets
 from scipy.constants import c as SPEED_OF_LIGHT
 
-from splitlib import stream
-from splitlib._check import check_burn_in, check_instance, check_integer, check_real
+from splitlib import policies, stream
+from splitlib._check import check_burn_in, check_choice, check_instance, check_integer, check_real
+from splitlib.bound import priced
 from splitlib.explorer.transpile import to_javascript
-from splitlib.policies import POLICIES
+from splitlib.loop import RATES, Rule
 from splitlib.scenario import Scenario
 from splitlib.simulate import SETTLED_TOLERANCE, Result, simulate
 from splitlib.trace import Trace, page_trace
@@ -137,10 +139,11 @@ class _Panel(anywidget.AnyWidget):
     initial = traitlets.Dict().tag(sync=True)  # where "reset" puts them
     more = traitlets.Bool(False).tag(sync=True)  # whether those below the first two show
 
+    rivals: Any = traitlets.List().tag(sync=True)  # names of the policies that are drawn as well
+
     # What no slider moves.
     sliders = traitlets.Dict().tag(sync=True)
     split_names: Any = traitlets.List().tag(sync=True)
-    costs = traitlets.Dict().tag(sync=True)
     constants = traitlets.Dict().tag(sync=True)
     policies = traitlets.Dict().tag(sync=True)
     curve_V: Any = traitlets.List().tag(sync=True)
@@ -165,6 +168,8 @@ class Explorer(ipywidgets.VBox):
         As for `splitlib.simulate`.
     seed : int
         As for `splitlib.page_trace`.
+    rivals : sequence of str
+        Which other policies are drawn and listed beside the adaptive one, see `Explorer.rivals`.
 
     Attributes
     ----------
@@ -194,6 +199,7 @@ class Explorer(ipywidgets.VBox):
         n_slots: int = 200_000,
         burn_in: int = 10_000,
         seed: int = 1,
+        rivals: Sequence[str] = (),
     ) -> None:
         scenario = Scenario() if scenario is None else scenario
         _check_scenario(scenario)
@@ -219,7 +225,7 @@ class Explorer(ipywidgets.VBox):
             state=stream.initial_state(seed),
         )  # fmt: skip
         self._sliders = {slider.trait: slider.widget() for slider in _SLIDERS}
-        self.V, self.scenario = V, scenario
+        self.V, self.scenario, self.rivals = V, scenario, list(rivals)
         more = ipywidgets.ToggleButton(
             description="more sliders",
             tooltip="availability, load, distance, limits and power",
@@ -265,15 +271,8 @@ class Explorer(ipywidgets.VBox):
     def scenario(self, scenario: Scenario) -> None:
         _check_scenario(scenario)
         self._scenario = scenario
-        profile = scenario.profile
         with self.panel.hold_sync():
             self.panel.split_names = list(scenario.network.split_names)
-            self.panel.costs = {
-                "local_delay": scenario.device.delay(profile.local_flops).tolist(),
-                "remote_delay": scenario.host.delay(profile.remote_flops).tolist(),
-                "offload_bits": profile.offload_bits.tolist(),
-                "local_energy": profile.local_energy.tolist(),
-            }
             self.panel.constants = {
                 "wavelength": SPEED_OF_LIGHT / scenario.carrier_frequency,
                 "bandwidth": scenario.bandwidth,
@@ -284,12 +283,10 @@ class Explorer(ipywidgets.VBox):
                 "alpha_min": scenario.alpha_min,
                 "split_by_surrogate": scenario.split_objective == "surrogate",
                 "energy_per_slot": scenario.local_energy_per == "slot",
+                "full_local_energy": float(scenario.profile.local_energy[-1]),
             }
-            rules = {name: policy(scenario) for name, policy in POLICIES.items()}
-            self.panel.policies = {
-                name: {"splits": [rule.splits.start, rule.splits.stop], "at_p_max": rule.at_p_max}
-                for name, rule in rules.items()
-            }
+            self.panel.policies = _policies_of(scenario)
+            self._choose([name for name in self.rivals if name in self.panel.policies])
             power = self._sliders["p_max_mw"]
             lowest = math.log10(scenario.p_min * 1e3)
             power.max = max(power.max, lowest)
@@ -302,6 +299,30 @@ class Explorer(ipywidgets.VBox):
                     if slider.field != "V"
                 }
             )
+
+    @property
+    def rivals(self) -> list[str]:
+        """Names of the policies drawn beside the adaptive one; setting it chooses others.
+
+        Any of `splitlib.POLICIES` but those that are always drawn. A network may be too short for
+        one of them.
+        """
+        return list(self.panel.rivals)
+
+    @rivals.setter
+    def rivals(self, names: Sequence[str]) -> None:
+        if isinstance(names, str) or not isinstance(names, Sequence):
+            raise TypeError(f"rivals must be a sequence of names of policies, got {names!r}")
+        offered = [name for name in self.panel.policies if name not in _ALWAYS_DRAWN]
+        for name in names:
+            check_choice("rivals", name, offered)
+        if len(set(names)) < len(names):
+            raise ValueError(f"rivals must not hold a name twice, got {names!r}")
+        self._choose([name for name in offered if name in names])
+
+    def _choose(self, names: list[str]) -> None:
+        self.panel.rivals = names
+        self.panel.initial = {**self.panel.initial, "rivals": names}
 
     def _move(self, values: dict[str, float]) -> None:
         """Put sliders and panel to ``values``, and let "reset" come back to them."""
@@ -320,6 +341,48 @@ class Explorer(ipywidgets.VBox):
     def result(self) -> Result:
         """Return what `splitlib.simulate` finds for exactly what is shown."""
         return simulate(self.scenario, self.trace, V=self.V, burn_in=self.panel.burn_in)
+
+
+#: Policies that need no choice to be drawn.
+_ALWAYS_DRAWN = ("adaptive", "full_offloading", "full_local")
+
+#: From which rules those policies choose that know all slots in advance, and how.
+_IN_HINDSIGHT = {
+    "best_static": ("least energy", policies.static_rules),
+    "auto_split": ("least delay", policies.auto_split_rules),
+    "clairvoyant": ("best prices", lambda scenario: [priced(scenario, 1.0, 0.0, 0.0)]),
+}
+
+
+def _policies_of(scenario: Scenario) -> dict[str, dict[str, Any]]:
+    """Return all policies that a network is long enough for, as data for the page."""
+    found = {}
+    unseen = Trace(gain=[1e-10], availability=[1.0], arrivals=[1])  # the others do not look at it
+    for name, policy in policies.POLICIES.items():
+        choice, rules_of = _IN_HINDSIGHT.get(name, ("", None))
+        try:
+            rules = rules_of(scenario) if rules_of else [policy(scenario, unseen)]
+        except ValueError:
+            continue
+        found[name] = {
+            "label": policies.LABELS[name],
+            "choice": choice,
+            "rules": [_as_data(rule) for rule in rules],
+        }
+    return found
+
+
+def _as_data(rule: Rule) -> dict[str, Any]:
+    """Return a rule as the page gets it; limits are left to the sliders."""
+    return {
+        "splits": rule.splits.tolist(),
+        "costs": [costs.tolist() for costs in rule.costs],
+        "rate": RATES[rule.rate],
+        "learns": rule.learns,
+        "prices": [rule.energy_price, rule.delay_price, rule.outage_price],
+        "deadline": rule.deadline,
+        "stage_limit": rule.stage_limit,
+    }
 
 
 def _check_scenario(scenario: Scenario) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pscript
 
-from splitlib import channel, kernel, stream
+from splitlib import bound, channel, kernel, policies, stream
 
 #: What the page runs; a function stands after those that it calls.
 FUNCTIONS: tuple[Callable[..., Any], ...] = (
@@ -31,7 +31,12 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
     kernel.rate_limits,
     kernel.run_slots,
     kernel.have_settled,
+    bound.ceiling,
+    policies.least_energy,
 )
+
+#: Members of `math` that JavaScript's ``Math`` has under another name, or not at all.
+_CONSTANTS = {"e": "Math.E", "pi": "Math.PI", "inf": "Infinity"}
 
 
 def to_javascript(functions: tuple[Callable[..., Any], ...] = FUNCTIONS) -> str:
@@ -76,8 +81,9 @@ def to_javascript(functions: tuple[Callable[..., Any], ...] = FUNCTIONS) -> str:
     }
     constants = [f"{name} = {value!r}" for name, value in sorted(of_modules.items())]
     code = "\n".join(constants + [ast.unparse(tree) for tree in trees])
-    own = {name: name.upper() if name in ("e", "pi") else name for name in sorted(of_math)}
-    members = ", ".join(f"{name}: Math.{its}" for name, its in own.items())
+    members = ", ".join(
+        f"{name}: {_CONSTANTS.get(name, f'Math.{name}')}" for name in sorted(of_math)
+    )
     return f"const math = {{{members}}};\n{pscript.py2js(code)}"
 
 

@@ -2,7 +2,7 @@
 
 // What a job takes from the model as it is.
 const FIXED = [
-  "costs", "policies", "split_names", "curve_V", "tolerance", "state", "seed", "n_slots", "burn_in",
+  "policies", "rivals", "split_names", "curve_V", "tolerance", "state", "seed", "n_slots", "burn_in",
 ];
 const PRESETS = [
   ["α_max = 1", { alpha_max: 1 }],
@@ -12,6 +12,7 @@ const PRESETS = [
   ["4", { path_loss_exponent: 4 }],
   ["4.7", { path_loss_exponent: 4.7 }],
 ];
+const ALWAYS_DRAWN = ["adaptive", "full_offloading", "full_local"];
 const PAUSE = 600; // ms without a change, after which a screen reader is told
 
 function render({ model, el }) {
@@ -19,8 +20,13 @@ function render({ model, el }) {
   root.className = "splitlib-explorer";
   root.innerHTML = `
     <div class="presets" role="group" aria-label="Settings of the paper"></div>
+    <details class="rivals">
+      <summary></summary>
+      <div class="presets" role="group" aria-label="Policies to compare with"></div>
+    </details>
     <div class="numbers"></div>
     <div class="charts"></div>
+    <div class="compared" role="region" aria-label="Comparison of policies"></div>
     <p class="said"></p>
     <p class="aloud" role="status" aria-live="polite"></p>`;
   el.append(root);
@@ -34,7 +40,7 @@ function render({ model, el }) {
     part("said").textContent = `This page cannot simulate, since it may not start a worker: ${error}`;
     return () => URL.revokeObjectURL(url);
   }
-  let shown = {};
+  let shown = { found: {} };
   let aloud;
   let asked = false;
 
@@ -50,10 +56,11 @@ function render({ model, el }) {
   };
   const paint = () => {
     if (!shown.point) return;
-    const state = { ...shown, fresh: shown.curve?.key === shown.key };
+    const state = { ...shown, fresh: shown.curve?.key === shown.key, rivals: rivalsOf(shown) };
     part("numbers").innerHTML = numbers(state);
     document.documentElement.classList.add("explorer-runs"); // a still picture may go
     part("charts").innerHTML = charts(state, part("charts").clientWidth);
+    part("compared").innerHTML = comparison(state);
     part("said").textContent = said(state);
     publish(root, state);
     tellValues(root, model);
@@ -63,7 +70,12 @@ function render({ model, el }) {
   worker.onmessage = ({ data }) => {
     if (data.kind === "error") part("said").textContent = `The simulation failed: ${data.text}`;
     else {
-      shown = { ...shown, ...(data.kind === "point" ? data : { curve: data }) };
+      if (data.kind === "point") shown = { ...shown, ...data };
+      if (data.kind === "curve") shown.curve = data;
+      if (data.kind === "rivals") {
+        const { key, V, runs } = data;
+        for (const [name, run] of Object.entries(runs)) shown.found[name] = { key, V, run };
+      }
       paint();
     }
   };
@@ -91,6 +103,10 @@ function render({ model, el }) {
     mark();
     part("presets").append(button);
   }
+
+  const offer = () => offerRivals(part("rivals"), model);
+  for (const name of ["policies", "rivals"]) model.on(`change:${name}`, offer);
+  offer();
 
   const causes = [...settings, ...FIXED, "constants"];
   for (const name of causes) model.on(`change:${name}`, ask);
@@ -128,6 +144,33 @@ function jobOf(model) {
   }
   const fixed = Object.fromEntries(FIXED.map((name) => [name, model.get(name)]));
   return { setting, ...fixed };
+}
+
+// Offer all policies but those that are always drawn, each with the number that it has everywhere.
+function offerRivals(root, model) {
+  const policies = model.get("policies");
+  const chosen = model.get("rivals").filter((name) => name in policies);
+  const labels = chosen.map((name) => policies[name].label);
+  root.querySelector("summary").textContent = `compare with ${labels.join(", ") || "other policies"}`;
+  const group = root.querySelector(".presets");
+  const names = Object.keys(policies).filter((name) => !ALWAYS_DRAWN.includes(name));
+  if (group.dataset.names !== String(names)) {
+    group.dataset.names = names;
+    group.replaceChildren(...names.map((name, i) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = `${i + 1} ${policies[name].label}`;
+      button.setAttribute("aria-label", policies[name].label);
+      button.onclick = () => {
+        const others = model.get("rivals").filter((other) => other !== name);
+        const now = others.length < model.get("rivals").length ? others : [...others, name];
+        model.set("rivals", names.filter((other) => now.includes(other)));
+        model.save_changes();
+      };
+      return button;
+    }));
+  }
+  names.forEach((name, i) => group.children[i].setAttribute("aria-pressed", chosen.includes(name)));
 }
 
 // Give each slider its name and value for screen readers, and follow it while it is dragged; tell
@@ -205,6 +248,18 @@ function verdicts({ point, job }) {
   };
 }
 
+// The chosen rivals: number, label, the run if there is one yet, and whether it belongs to what is
+// shown.
+function rivalsOf({ job, key, found }) {
+  const offered = Object.keys(job.policies).filter((name) => !ALWAYS_DRAWN.includes(name));
+  return job.rivals.filter((name) => offered.includes(name)).map((name) => {
+    const { label, rules } = job.policies[name];
+    const { run, ...of } = found[name] ?? {};
+    const fresh = of.key === key && (of.V === job.setting.V || !rules[0].learns);
+    return { name, label, number: offered.indexOf(name) + 1, run, fresh };
+  });
+}
+
 const hasImages = ({ point }) => !Number.isNaN(point.energy_saving);
 
 function numbers(state) {
@@ -225,6 +280,37 @@ function numbers(state) {
   ];
   return rows.map(([name, value, { kind = "", text }]) => `
     <p class="${kind}">${name} <b>${value}</b> <span>${text}</span></p>`).join("");
+}
+
+// All chosen rivals below the adaptive method, in words and numbers.
+function comparison(state) {
+  const { point, rivals, job } = state;
+  if (!rivals.length || !hasImages(state)) return "";
+  const { d_avg, epsilon } = job.setting;
+  const row = (mark, label, run, settled) => {
+    const limits = [
+      verdict(run.mean_delay, d_avg, settled(run.mean_delay, d_avg), `D_avg = ${duration(d_avg)}`),
+      verdict(run.outage, epsilon, settled(run.outage, epsilon), `ε = ${short(100 * epsilon)} %`),
+    ];
+    const cells = [percent(run.energy_saving), duration(run.mean_delay, twoPlaces), percent(run.outage)];
+    return `<th scope="row">${mark} ${label}</th>${cells.map((text) => `<td>${text}</td>`).join("")}${
+      limits.map(({ kind, text }) => `<td class="${kind}">${text}</td>`).join("")}`;
+  };
+  const rows = rivals.map(({ label, number, run, fresh }) => {
+    const sign = `<svg width="13" height="11" aria-hidden="true">${mark("diamond", 6, 5.5, "rival", "")}</svg>${number}`;
+    if (!run) return `<tr><th scope="row">${sign} ${label}</th><td colspan="5">computing …</td></tr>`;
+    const text = run.infeasible
+      ? `<th scope="row">${sign} ${label}</th><td colspan="5">no policy keeps both limits here: the fastest has ${
+        duration(run.mean_delay, twoPlaces)} of mean delay and ${percent(run.outage)} of outages</td>`
+      : row(sign, label, run, (value, limit) => value <= limit * (1 + job.tolerance));
+    return `<tr class="${fresh ? "" : "stale"}">${text}</tr>`;
+  });
+  const own = `<svg width="13" height="11" aria-hidden="true"><circle cx="6" cy="5.5" r="4"/></svg>`;
+  return `<table aria-busy="${rivals.some(({ fresh }) => !fresh)}">
+    <thead><tr>${["policy", "energy saving", "mean delay", "outage", "mean delay is", "outage is"]
+      .map((text) => `<th scope="col">${text}</th>`).join("")}</tr></thead>
+    <tbody><tr>${row(own, `adaptive, V = ${short(point.V)}`, point, () => point.settled)}</tr>
+    ${rows.join("")}</tbody></table>`;
 }
 
 function said({ job, milliseconds, curve, fresh }) {
@@ -248,13 +334,15 @@ function spoken(state) {
 }
 
 // Numbers at full precision, for whoever checks them.
-function publish(root, { point, job, fresh }) {
+function publish(root, { point, job, fresh, rivals }) {
   const { samples, split_histogram, queue_growth, ...scalars } = point;
   for (const [name, value] of Object.entries(scalars)) root.dataset[camel(name)] = value;
   root.dataset.setting = JSON.stringify(job.setting);
   root.dataset.splitHistogram = JSON.stringify(split_histogram);
   root.dataset.queues = JSON.stringify([samples.Z.at(-1), samples.H.at(-1)]);
   root.dataset.curve = fresh ? "done" : "pending";
+  root.dataset.rivals = JSON.stringify(
+    Object.fromEntries(rivals.map(({ name, run, fresh: done }) => [name, done ? run : null])));
 }
 
 const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
@@ -334,6 +422,7 @@ const MARKS = {
     const radius = i % 2 ? 3.4 : 8;
     return [radius * Math.sin((i * Math.PI) / 5), -radius * Math.cos((i * Math.PI) / 5)];
   }).map((at, i) => `${i ? "L" : "M"}${at}`).join("") + "Z",
+  diamond: "M0,-5.5L5.5,0L0,5.5L-5.5,0Z",
   cross: "M-5,-5L5,5M-5,5L5,-5",
   here: "M0,-9A9,9 0 1 1 -0.01,-9Z",
   broken: "M0,-9A9,9 0 1 1 -0.01,-9ZM-13,-13L13,13M-13,13L13,-13",
@@ -347,6 +436,7 @@ function mark(kind, x, y, className, about) {
 function tradeoff(state, read, format, kept) {
   const { point, curve, fresh } = state;
   const old = curve && hasImages({ point: curve.local }) ? curve : null;
+  const rivals = state.rivals.filter(({ run }) => run && !run.infeasible && hasImages({ point: run }));
   return {
     values: [point, ...(old ? [...old.points, old.local] : [])].map(read).filter((v) => v > 0),
     draw(sx, sy, box) {
@@ -370,6 +460,10 @@ function tradeoff(state, read, format, kept) {
           `full local: 0 %, ${format(old.local)}`);
         drawing += `<text x="${x(old.local) + 10}" y="${y(old.local) - 4}">full local${none(old.local)}</text></g>`;
       }
+      drawing += rivalMarks(rivals.map((rival) => {
+        const [left, top] = [x(rival.run), sy(Math.max(read(rival.run), 1e-300))];
+        return { ...rival, left, top, text: format(rival.run) };
+      }), box);
       return drawing + mark(kept === "broken" ? "broken" : "here", x(point), y(point), `here ${kept}`,
         `V = ${short(point.V)}: ${percent(point.energy_saving)}, ${format(point)}`);
     },
@@ -386,6 +480,32 @@ function offloadingMark(run, x, y, box, isAbove, format) {
   const [side, anchor] = left < (box.left + box.right) / 2 ? [12, "start"] : [-12, "end"];
   return `${mark("star", left, top, "bench", about)}
     <text x="${left + side}" y="${top + 4}" text-anchor="${anchor}">${text}</text>`;
+}
+
+// The rivals, those outside at the edge of the chart. Where several stand close to each other they
+// share one text.
+function rivalMarks(rivals, box) {
+  const groups = [];
+  let drawing = "";
+  for (const { number, label, run, fresh, left, top, text } of rivals) {
+    const arrow = `${left < box.left ? "←" : ""}${top < box.top ? "↑" : ""}`;
+    const at = [
+      Math.max(left, box.left + 6),
+      top < box.top ? box.top + 24 : Math.min(top, box.bottom), // below the text of full offloading
+    ];
+    drawing += mark("diamond", ...at, `rival${fresh ? "" : " stale"}`,
+      `${label}: ${percent(run.energy_saving)}, ${text}`);
+    const near = groups.find((group) => group.at.every((place, i) => Math.abs(place - at[i]) < [26, 15][i]));
+    if (near) near.numbers.push(number + arrow);
+    else groups.push({ at, numbers: [number + arrow] });
+  }
+  for (const { at: [x, y], numbers } of groups) {
+    const [side, anchor] = x < (box.left + box.right) / 2 ? [-6, "start"] : [6, "end"];
+    const below = y + 19 < box.bottom;
+    drawing += `<text class="rival" x="${x + side}" y="${y + (below ? 18 : -9)}" text-anchor="${anchor}">${
+      numbers.join(", ")}</text>`;
+  }
+  return drawing;
 }
 
 // From where energy savings are drawn: 0, or further down where some setting spends more than
