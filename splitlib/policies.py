@@ -394,7 +394,7 @@ COMPRESSING = ("bottleneck", "retransmission", "auto_split")
 #: What people call them.
 LABELS = {
     "adaptive": "adaptive",
-    "exact": "adaptive, exact rate",
+    "exact": "exact controller",
     "full_offloading": "full offloading",
     "full_local": "full local",
     "best_static": "best static",

@@ -26,6 +26,8 @@ from tests.pages import Panel, Visit, browser, free_port, served
 from tools import book
 from tools.fingerprint import ROOT
 
+#: What may be chosen: all but what is always drawn.
+RIVALS = [name for name in sl.POLICIES if name not in ("adaptive", "full_offloading", "full_local")]
 HTML = ROOT / "_build" / "html"
 EXPLORER = "book/executed/explorer"
 PAGES = [*book.pages(ROOT), "search", "genindex"]
@@ -122,6 +124,10 @@ def test_every_slider_may_be_moved_to_its_ends(scenario):
     ({"burn_in": 200_000}, ValueError, "burn_in must be less than the 200000 slots"),
     ({"seed": -1}, ValueError, "seed must be an integer of at least 0"),
     ({"scenario": sl.Scenario(arrival_rate=1e3)}, ValueError, "arrival_rate must be"),
+    ({"rivals": "dads"}, TypeError, "rivals must be a sequence of names of policies, got 'dads'"),
+    ({"rivals": ["neurosurgon"]}, ValueError, r"rivals must be .* \(did you mean 'neurosurgeon'\?"),
+    ({"rivals": ["adaptive"]}, ValueError, "rivals must be one of 'exact', 'best_static'"),
+    ({"rivals": ["dads", "dads"]}, ValueError, "rivals must not hold a name twice"),
 ])  # fmt: skip
 def test_bad_input_is_refused(arguments, error, message):
     with pytest.raises(error, match=message):
@@ -136,6 +142,32 @@ def test_a_bad_value_changes_nothing():
         explorer.scenario = "paper"
     assert explorer.V == 3.0
     assert explorer.scenario == sl.Scenario()
+
+
+def test_rivals_can_be_chosen_from_python():
+    explorer = Explorer(rivals=("neupart", "dads"))
+    assert explorer.rivals == explorer.panel.rivals == ["dads", "neupart"]
+    assert explorer.panel.initial["rivals"] == ["dads", "neupart"]
+    with pytest.raises(ValueError, match="did you mean 'myopic'"):
+        explorer.rivals = ["exact", "myopi"]
+    assert explorer.rivals == ["dads", "neupart"]
+    explorer.rivals = []
+    assert explorer.panel.rivals == explorer.panel.initial["rivals"] == []
+
+
+def test_a_rival_for_which_the_network_is_too_short_is_not_offered():
+    explorer = Explorer(rivals=["bottleneck", "dads"])
+    short = sl.Network("tiny", (1, 8, 8), (sl.Stage("only", (sl.Conv2d(1, 4, 3),)),))
+    explorer.scenario = sl.Scenario(network=short)
+    assert explorer.rivals == explorer.panel.initial["rivals"] == ["dads"]
+    assert set(RIVALS) - set(explorer.panel.offered) == {"bottleneck"}
+    with pytest.raises(ValueError, match="rivals must be one of"):
+        explorer.rivals = ["bottleneck"]
+
+
+def test_every_policy_has_a_label_of_its_own():
+    assert sl.policies.LABELS.keys() == sl.POLICIES.keys()
+    assert len(set(sl.policies.LABELS.values())) == len(sl.POLICIES)
 
 
 def test_the_page_gets_no_second_loop():
@@ -227,8 +259,7 @@ EXPECTED = {
 def compare_with_python(data):
     """Compare the numbers on the page with a simulation on the same trace."""
     setting = data["setting"]
-    fields = {field.name for field in dataclasses.fields(sl.Scenario)}
-    scenario = sl.Scenario(**{name: setting[name] for name in fields & setting.keys()})
+    scenario = scenario_of(setting)
     assert setting["noise_power"] == scenario.noise_psd * scenario.bandwidth
     trace = sl.page_trace(scenario, 200_000, seed=1)
     result = sl.simulate(scenario, trace, V=setting["V"])
@@ -236,6 +267,12 @@ def compare_with_python(data):
         assert data[on_page] == pytest.approx(getattr(result, name), rel=1e-9), (name, setting)
     assert data["splitHistogram"] == result.split_histogram.tolist(), setting
     assert data["queues"] == pytest.approx(result.final_queues, rel=1e-9, abs=1e-12)
+
+
+def scenario_of(setting):
+    """Return the scenario that stands behind a setting of the page."""
+    fields = {field.name for field in dataclasses.fields(sl.Scenario)}
+    return sl.Scenario(**{name: setting[name] for name in fields & setting.keys()})
 
 
 def random_settings(count):
@@ -308,9 +345,15 @@ def test_dragging_beta_moves_the_split_all_the_way(panel):
 
 
 def place_of_marker(panel):
+    """Read where V stands off the first chart."""
+    chart = panel.root.locator(".charts svg").first
+    return place_of(panel, numbers_in(chart.locator(".here").get_attribute("transform")))
+
+
+def place_of(panel, place):
     """Read energy saving and mean delay, in % and ms, off the first chart's axes and limit."""
-    chart = panel.root.locator("svg").first
-    x, y = numbers_in(chart.locator(".here").get_attribute("transform"))
+    chart = panel.root.locator(".charts svg").first
+    x, y = place
     ticks = chart.locator("text[text-anchor=middle]")
     at = {text: ticks.nth(i).get_attribute("x") for i, text in enumerate(ticks.all_text_contents())}
     zero, hundred = float(at["0"]), float(at["100"])
@@ -437,6 +480,150 @@ def test_without_images_the_page_says_why_it_draws_nothing(panel):
     panel.type("arrival_rate", 10)
     panel.settle()
     assert panel.root.locator("svg").count() > 3
+
+
+# ---- the rivals ----
+
+
+def choose(panel, *names):
+    """Choose rivals by their buttons, and wait for their numbers."""
+    if panel.root.locator(".rivals").get_attribute("open") is None:
+        panel.root.locator("summary").click()
+    for name in names:
+        panel.root.get_by_role("button", name=rival_label(name), exact=True).click()
+    panel.settle()
+
+
+def rival_label(name):
+    return f"{RIVALS.index(name) + 1} {sl.policies.LABELS[name]}"
+
+
+def compare_rivals_with_python(panel, expected):
+    setting, rivals = panel.read("setting", "rivals")
+    assert list(rivals) == expected
+    scenario = scenario_of(setting)
+    trace = sl.page_trace(scenario, 200_000, seed=1)
+    for name, run in rivals.items():
+        try:
+            result = sl.simulate(scenario, trace, setting["V"], policy=name)
+        except sl.Infeasible:
+            assert run["infeasible"], name
+            continue
+        assert "infeasible" not in run
+        for on_page in EXPECTED.values():
+            expected_value = getattr(result, on_page)
+            assert run[on_page] == pytest.approx(expected_value, rel=1e-9, abs=1e-12), (
+                name,
+                on_page,
+            )
+        assert run["split_histogram"] == result.split_histogram.tolist(), name
+
+
+def test_numbers_of_all_rivals_are_those_of_simulate(panel):
+    choose(panel, *RIVALS)
+    compare_rivals_with_python(panel, RIVALS)
+    panel.page.get_by_role("button", name="more sliders").click()
+    show(panel, {"V": 0.37, "path_loss_exponent": 4.2, "alpha_max": 0.2, "arrival_rate": 14.0,
+                 "d_avg_ms": 40.0, "d_max_ms": 90.0, "epsilon": 0.02})  # fmt: skip
+    compare_rivals_with_python(panel, RIVALS)
+    table = panel.root.get_by_role("table")
+    assert "both kept" in table.inner_text()
+    assert "exceeded" in table.inner_text()
+
+
+def test_where_no_policy_keeps_the_limits_the_clairvoyant_says_so(panel):
+    choose(panel, "clairvoyant", "dads")
+    panel.page.get_by_role("button", name="more sliders").click()
+    show(panel, {"d_avg_ms": 5.0, "arrival_rate": 40.0})
+    compare_rivals_with_python(panel, ["dads", "clairvoyant"])
+    row = panel.root.get_by_role("row", name="clairvoyant").inner_text()
+    assert "no policy keeps both limits here" in row
+    assert panel.root.locator(".charts svg").first.locator("path.rival").count() == 1
+
+
+def test_rivals_follow_the_sliders_while_one_is_dragged(panel):
+    choose(panel, "neupart", "exact", "best_static")
+    repaints = panel.drag("path_loss_exponent", by=0.3)
+    assert repaints > 5, "the rivals kept the page waiting"
+    panel.settle()
+    compare_rivals_with_python(panel, ["exact", "best_static", "neupart"])
+    before = panel.read("rivals")[0]
+    panel.press("V", "PageDown", times=3)
+    panel.settle()
+    after = panel.read("rivals")[0]
+    assert after["neupart"] == before["neupart"], "V has no bearing on it"
+    assert after["exact"]["V"] != before["exact"]["V"]
+    compare_rivals_with_python(panel, ["exact", "best_static", "neupart"])
+
+
+def test_the_choice_of_rivals_can_be_made_with_keys_alone(panel):
+    page, root = panel.page, panel.root
+    assert root.get_by_role("table").count() == root.locator("path.rival").count() == 0
+    assert not root.locator(".rivals button").first.is_visible()
+    root.get_by_role("button", name="reset").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    for _ in range(RIVALS.index("dads") + 1):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    panel.settle()
+    button = root.get_by_role("button", name=rival_label("dads"), exact=True)
+    assert button.get_attribute("aria-pressed") == "true"
+    assert button.evaluate("button => button === document.activeElement")
+    row = root.get_by_role("row", name="DADS")
+    (dads,) = panel.read("rivals")[0].values()
+    assert f"{100 * dads['energy_saving']:.2f}" in row.inner_text()
+    assert root.get_by_role("rowheader", name=rival_label("dads")).count() == 1
+    assert root.locator("summary").inner_text() == "compare with DADS"
+    assert root.locator("path.rival title").first.text_content().startswith("5 DADS: ")
+    page.keyboard.press("Space")
+    panel.settle()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert root.get_by_role("table").count() == 0
+
+
+def test_reset_lets_the_rivals_go(panel):
+    choose(panel, "dads", "myopic")
+    panel.root.get_by_role("button", name="reset").click()
+    panel.root.get_by_role("table").wait_for(state="detached")
+    panel.settle()
+    assert panel.read("rivals")[0] == {}
+    assert panel.root.locator(".rivals [aria-pressed=true]").count() == 0
+
+
+def test_a_rival_stands_where_its_numbers_say(panel):
+    choose(panel, "best_static", "after_first_conv")
+    static = panel.read("rivals")[0]["best_static"]
+    chart = panel.root.locator(".charts svg").first
+    marks = [
+        numbers_in(mark.get_attribute("transform")) for mark in chart.locator("path.rival").all()
+    ]
+    place = place_of(panel, marks[0])
+    assert place == pytest.approx(
+        (100 * static["energy_saving"], 1e3 * static["mean_delay"]), rel=0.01
+    )
+    texts = chart.locator("text.rival").all_text_contents()
+    assert texts == ["2", "7↑"], "what lies outside has an arrow at the edge"
+    assert 0 < marks[1][1] < marks[0][1]
+
+
+@pytest.mark.parametrize("width", [1440, 375])
+def test_all_rivals_fit(chromium, addresses, width):
+    address = f"{addresses['file']}/{EXPLORER}.html"
+    with Visit(chromium, address, viewport={"width": width, "height": 900}) as visit:
+        panel = Panel(visit.page)
+        choose(panel, *RIVALS)
+        table = panel.root.get_by_role("table")
+        assert table.get_by_role("row").count() == len(RIVALS) + 2
+        box = table.bounding_box()
+        assert box["x"] + box["width"] <= width
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+        for chart in panel.root.locator(".charts svg").all()[:2]:
+            texts = [text.bounding_box() for text in chart.locator("text.rival").all()]
+            for i, one in enumerate(texts):
+                for other in texts[:i]:
+                    apart = abs(one["x"] - other["x"]) >= 5 or abs(one["y"] - other["y"]) >= 9
+                    assert apart, "two texts lie on each other"
 
 
 # ---- the negative control, and what else Sphinx is told ----

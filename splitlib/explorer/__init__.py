@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import anywidget
 import ipywidgets
+import numpy as np
 import traitlets
 from scipy.constants import c as SPEED_OF_LIGHT
 
@@ -24,7 +25,7 @@ from splitlib import policies, stream
 from splitlib._check import check_burn_in, check_choice, check_instance, check_integer, check_real
 from splitlib.bound import priced
 from splitlib.explorer.transpile import to_javascript
-from splitlib.loop import RATES, Rule
+from splitlib.loop import RATES, Decide, Rule
 from splitlib.scenario import Scenario
 from splitlib.simulate import SETTLED_TOLERANCE, Result, simulate
 from splitlib.trace import Trace, page_trace
@@ -146,6 +147,7 @@ class _Panel(anywidget.AnyWidget):
     split_names: Any = traitlets.List().tag(sync=True)
     constants = traitlets.Dict().tag(sync=True)
     policies = traitlets.Dict().tag(sync=True)
+    offered: Any = traitlets.List().tag(sync=True)  # those that one may choose, in their order
     curve_V: Any = traitlets.List().tag(sync=True)
     tolerance = traitlets.Float().tag(sync=True)
     n_slots = traitlets.Int().tag(sync=True)
@@ -225,7 +227,7 @@ class Explorer(ipywidgets.VBox):
             state=stream.initial_state(seed),
         )  # fmt: skip
         self._sliders = {slider.trait: slider.widget() for slider in _SLIDERS}
-        self.V, self.scenario, self.rivals = V, scenario, list(rivals)
+        self.V, self.scenario, self.rivals = V, scenario, rivals
         more = ipywidgets.ToggleButton(
             description="more sliders",
             tooltip="availability, load, distance, limits and power",
@@ -286,7 +288,10 @@ class Explorer(ipywidgets.VBox):
                 "full_local_energy": float(scenario.profile.local_energy[-1]),
             }
             self.panel.policies = _policies_of(scenario)
-            self._choose([name for name in self.rivals if name in self.panel.policies])
+            self.panel.offered = [name for name in self.panel.policies if name not in _ALWAYS_DRAWN]
+            self.panel.rivals = self._offered(self.rivals)
+            chosen = self._offered(self.panel.initial.get("rivals", []))
+            self.panel.initial = {**self.panel.initial, "rivals": chosen}
             power = self._sliders["p_max_mw"]
             lowest = math.log10(scenario.p_min * 1e3)
             power.max = max(power.max, lowest)
@@ -304,8 +309,8 @@ class Explorer(ipywidgets.VBox):
     def rivals(self) -> list[str]:
         """Names of the policies drawn beside the adaptive one; setting it chooses others.
 
-        Any of `splitlib.POLICIES` but those that are always drawn. A network may be too short for
-        one of them.
+        Any of `splitlib.POLICIES` but the three that are always drawn. A network may be too short
+        for one of them: it is not offered then.
         """
         return list(self.panel.rivals)
 
@@ -313,16 +318,16 @@ class Explorer(ipywidgets.VBox):
     def rivals(self, names: Sequence[str]) -> None:
         if isinstance(names, str) or not isinstance(names, Sequence):
             raise TypeError(f"rivals must be a sequence of names of policies, got {names!r}")
-        offered = [name for name in self.panel.policies if name not in _ALWAYS_DRAWN]
         for name in names:
-            check_choice("rivals", name, offered)
+            check_choice("rivals", name, self.panel.offered)
         if len(set(names)) < len(names):
             raise ValueError(f"rivals must not hold a name twice, got {names!r}")
-        self._choose([name for name in offered if name in names])
+        self.panel.rivals = self._offered(names)
+        self.panel.initial = {**self.panel.initial, "rivals": self.rivals}
 
-    def _choose(self, names: list[str]) -> None:
-        self.panel.rivals = names
-        self.panel.initial = {**self.panel.initial, "rivals": names}
+    def _offered(self, names: Sequence[str]) -> list[str]:
+        """Return those of some policies that the page offers, in its order."""
+        return [name for name in self.panel.offered if name in names]
 
     def _move(self, values: dict[str, float]) -> None:
         """Put sliders and panel to ``values``, and let "reset" come back to them."""
@@ -357,7 +362,8 @@ _IN_HINDSIGHT = {
 def _policies_of(scenario: Scenario) -> dict[str, dict[str, Any]]:
     """Return all policies that a network is long enough for, as data for the page."""
     found = {}
-    unseen = Trace(gain=[1e-10], availability=[1.0], arrivals=[1])  # the others do not look at it
+    one = np.ones(1)
+    unseen = Trace(one, one, one.astype(np.int64))  # which the others do not look at
     for name, policy in policies.POLICIES.items():
         choice, rules_of = _IN_HINDSIGHT.get(name, ("", None))
         try:
@@ -372,8 +378,9 @@ def _policies_of(scenario: Scenario) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _as_data(rule: Rule) -> dict[str, Any]:
+def _as_data(rule: Rule | Decide) -> dict[str, Any]:
     """Return a rule as the page gets it; limits are left to the sliders."""
+    assert isinstance(rule, Rule)  # whatever has a name in splitlib is one
     return {
         "splits": rule.splits.tolist(),
         "costs": [costs.tolist() for costs in rule.costs],

@@ -2,7 +2,8 @@
 
 // What a job takes from the model as it is.
 const FIXED = [
-  "policies", "rivals", "split_names", "curve_V", "tolerance", "state", "seed", "n_slots", "burn_in",
+  "policies", "offered", "rivals", "split_names", "curve_V", "tolerance", "state", "seed", "n_slots",
+  "burn_in",
 ];
 const PRESETS = [
   ["α_max = 1", { alpha_max: 1 }],
@@ -12,7 +13,6 @@ const PRESETS = [
   ["4", { path_loss_exponent: 4 }],
   ["4.7", { path_loss_exponent: 4.7 }],
 ];
-const ALWAYS_DRAWN = ["adaptive", "full_offloading", "full_local"];
 const PAUSE = 600; // ms without a change, after which a screen reader is told
 
 function render({ model, el }) {
@@ -105,7 +105,7 @@ function render({ model, el }) {
   }
 
   const offer = () => offerRivals(part("rivals"), model);
-  for (const name of ["policies", "rivals"]) model.on(`change:${name}`, offer);
+  for (const name of ["policies", "offered", "rivals"]) model.on(`change:${name}`, offer);
   offer();
 
   const causes = [...settings, ...FIXED, "constants"];
@@ -146,21 +146,21 @@ function jobOf(model) {
   return { setting, ...fixed };
 }
 
-// Offer all policies but those that are always drawn, each with the number that it has everywhere.
+// Offer the policies that are not always drawn, each with the number that it has everywhere.
 function offerRivals(root, model) {
-  const policies = model.get("policies");
-  const chosen = model.get("rivals").filter((name) => name in policies);
+  const [policies, names] = [model.get("policies"), model.get("offered")];
+  const chosen = model.get("rivals").filter((name) => names.includes(name));
   const labels = chosen.map((name) => policies[name].label);
-  root.querySelector("summary").textContent = `compare with ${labels.join(", ") || "other policies"}`;
+  const few = labels.length ? labels.join(", ") : "other policies";
+  root.querySelector("summary").textContent =
+    `compare with ${labels.length > 3 ? `${labels.length} other policies` : few}`;
   const group = root.querySelector(".presets");
-  const names = Object.keys(policies).filter((name) => !ALWAYS_DRAWN.includes(name));
   if (group.dataset.names !== String(names)) {
     group.dataset.names = names;
     group.replaceChildren(...names.map((name, i) => {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = `${i + 1} ${policies[name].label}`;
-      button.setAttribute("aria-label", policies[name].label);
       button.onclick = () => {
         const others = model.get("rivals").filter((other) => other !== name);
         const now = others.length < model.get("rivals").length ? others : [...others, name];
@@ -251,12 +251,11 @@ function verdicts({ point, job }) {
 // The chosen rivals: number, label, the run if there is one yet, and whether it belongs to what is
 // shown.
 function rivalsOf({ job, key, found }) {
-  const offered = Object.keys(job.policies).filter((name) => !ALWAYS_DRAWN.includes(name));
-  return job.rivals.filter((name) => offered.includes(name)).map((name) => {
+  return job.rivals.filter((name) => job.offered.includes(name)).map((name) => {
     const { label, rules } = job.policies[name];
     const { run, ...of } = found[name] ?? {};
     const fresh = of.key === key && (of.V === job.setting.V || !rules[0].learns);
-    return { name, label, number: offered.indexOf(name) + 1, run, fresh };
+    return { name, label, number: job.offered.indexOf(name) + 1, run, fresh };
   });
 }
 
@@ -282,35 +281,46 @@ function numbers(state) {
     <p class="${kind}">${name} <b>${value}</b> <span>${text}</span></p>`).join("");
 }
 
-// All chosen rivals below the adaptive method, in words and numbers.
+// The chosen rivals below the adaptive method, in words and numbers.
 function comparison(state) {
   const { point, rivals, job } = state;
   if (!rivals.length || !hasImages(state)) return "";
-  const { d_avg, epsilon } = job.setting;
-  const row = (mark, label, run, settled) => {
-    const limits = [
-      verdict(run.mean_delay, d_avg, settled(run.mean_delay, d_avg), `D_avg = ${duration(d_avg)}`),
-      verdict(run.outage, epsilon, settled(run.outage, epsilon), `ε = ${short(100 * epsilon)} %`),
-    ];
+  const atMost = (value, limit) => value <= limit * (1 + job.tolerance);
+  const row = (name, run, delaySettled, outageSettled) => {
+    const { text, kind } = keeps(run, job.setting, delaySettled, outageSettled);
     const cells = [percent(run.energy_saving), duration(run.mean_delay, twoPlaces), percent(run.outage)];
-    return `<th scope="row">${mark} ${label}</th>${cells.map((text) => `<td>${text}</td>`).join("")}${
-      limits.map(({ kind, text }) => `<td class="${kind}">${text}</td>`).join("")}`;
+    return `${name}${cells.map((cell) => `<td>${cell}</td>`).join("")}<td class="${kind}">${text}</td>`;
   };
+  const { d_avg, epsilon } = job.setting;
   const rows = rivals.map(({ label, number, run, fresh }) => {
-    const sign = `<svg width="13" height="11" aria-hidden="true">${mark("diamond", 6, 5.5, "rival", "")}</svg>${number}`;
-    if (!run) return `<tr><th scope="row">${sign} ${label}</th><td colspan="5">computing …</td></tr>`;
-    const text = run.infeasible
-      ? `<th scope="row">${sign} ${label}</th><td colspan="5">no policy keeps both limits here: the fastest has ${
-        duration(run.mean_delay, twoPlaces)} of mean delay and ${percent(run.outage)} of outages</td>`
-      : row(sign, label, run, (value, limit) => value <= limit * (1 + job.tolerance));
-    return `<tr class="${fresh ? "" : "stale"}">${text}</tr>`;
+    const name = rowHead(mark("diamond", 6, 5.5, "rival", ""), `${number} ${label}`);
+    const cells = !run ? `${name}<td colspan="4">computing …</td>`
+      : run.infeasible ? `${name}<td colspan="4">no policy keeps both limits here: the fastest has a mean delay of ${
+        duration(run.mean_delay, twoPlaces)} and ${percent(run.outage)} outages</td>`
+      : row(name, run, atMost(run.mean_delay, d_avg), atMost(run.outage, epsilon));
+    return `<tr class="${!run || fresh ? "" : "stale"}">${cells}</tr>`;
   });
-  const own = `<svg width="13" height="11" aria-hidden="true"><circle cx="6" cy="5.5" r="4"/></svg>`;
+  const own = rowHead('<circle cx="6" cy="5.5" r="4"/>', `adaptive, V = ${short(point.V)}`);
   return `<table aria-busy="${rivals.some(({ fresh }) => !fresh)}">
-    <thead><tr>${["policy", "energy saving", "mean delay", "outage", "mean delay is", "outage is"]
+    <thead><tr>${["policy", "energy saving", "mean delay", "outage", "limits"]
       .map((text) => `<th scope="col">${text}</th>`).join("")}</tr></thead>
-    <tbody><tr>${row(own, `adaptive, V = ${short(point.V)}`, point, () => point.settled)}</tr>
-    ${rows.join("")}</tbody></table>`;
+    <tbody><tr>${row(own, point, point.settled, point.settled)}</tr>${rows.join("")}</tbody></table>`;
+}
+
+function rowHead(sign, text) {
+  return `<th scope="row"><svg width="13" height="11" aria-hidden="true">${sign}</svg> ${text}</th>`;
+}
+
+// How a policy keeps both limits together.
+function keeps(run, { d_avg, epsilon }, delaySettled, outageSettled) {
+  const delay = verdict(run.mean_delay, d_avg, delaySettled, "");
+  const outage = verdict(run.outage, epsilon, outageSettled, "");
+  const broken = [delay, outage].map(({ kind }) => kind === "broken");
+  if (broken[0] && broken[1]) return { kind: "broken", text: "✗ both exceeded" };
+  if (broken[0]) return { kind: "broken", text: "✗ D_avg exceeded" };
+  if (broken[1]) return { kind: "broken", text: "✗ ε exceeded" };
+  const close = (delay.text + outage.text).includes("≈");
+  return { kind: "kept", text: close ? "≈ at the limit" : "✓ both kept" };
 }
 
 function said({ job, milliseconds, curve, fresh }) {
@@ -350,6 +360,7 @@ const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase
 // ---- what is drawn ----
 
 const LONGEST_NAME = 12; // letters of a splitting point's name under its bar
+const LETTER = 6.6; // px that a letter takes
 const MARGIN = { left: 44, right: 12, top: 22, bottom: 32 };
 
 function charts(state, width) {
@@ -443,6 +454,7 @@ function tradeoff(state, read, format, kept) {
       const inside = (value) => Math.min(Math.max(sy(Math.max(value, 1e-300)), box.top), box.bottom);
       const x = (run) => sx(100 * run.energy_saving);
       const y = (run) => inside(read(run));
+      const taken = []; // places of the texts beside the benchmarks
       const none = (run) => (read(run) > 0 ? "" : " (0)"); // a log axis cannot show it
       let drawing = "";
       if (old) {
@@ -455,15 +467,16 @@ function tradeoff(state, read, format, kept) {
             + `${run.settled ? "" : " (not settled)"}</title></circle>`;
         }
         drawing += offloadingMark(old.offloading, x(old.offloading), y(old.offloading), box,
-          sy(Math.max(read(old.offloading), 1e-300)) < box.top, format);
+          sy(Math.max(read(old.offloading), 1e-300)) < box.top, format, taken);
         drawing += mark("cross", x(old.local), y(old.local), "bench",
           `full local: 0 %, ${format(old.local)}`);
+        taken.push({ left: x(old.local) + 10, right: x(old.local) + 10 + 14 * LETTER, y: y(old.local) - 4 });
         drawing += `<text x="${x(old.local) + 10}" y="${y(old.local) - 4}">full local${none(old.local)}</text></g>`;
       }
       drawing += rivalMarks(rivals.map((rival) => {
         const [left, top] = [x(rival.run), sy(Math.max(read(rival.run), 1e-300))];
         return { ...rival, left, top, text: format(rival.run) };
-      }), box);
+      }), box, taken);
       return drawing + mark(kept === "broken" ? "broken" : "here", x(point), y(point), `here ${kept}`,
         `V = ${short(point.V)}: ${percent(point.energy_saving)}, ${format(point)}`);
     },
@@ -471,20 +484,23 @@ function tradeoff(state, read, format, kept) {
 }
 
 // Full offloading, at the edge of the chart where it lies outside, and then with its numbers.
-function offloadingMark(run, x, y, box, isAbove, format) {
+function offloadingMark(run, x, y, box, isAbove, format, taken) {
   const isLeft = x < box.left;
   const [left, top] = [isLeft ? box.left + 10 : x, isAbove ? y + 8 : y];
   const about = `full offloading: ${percent(run.energy_saving)}, ${format(run)}`;
   const text = `full offloading${isLeft ? ` ← ${whole(Math.round(100 * run.energy_saving))} %` : ""}${
     isAbove ? ` ↑ ${format(run)}` : ""}`;
   const [side, anchor] = left < (box.left + box.right) / 2 ? [12, "start"] : [-12, "end"];
+  const [end, width] = [left + side, LETTER * text.length];
+  taken.push({ left: side < 0 ? end - width : end, right: side < 0 ? end : end + width, y: top + 4 });
   return `${mark("star", left, top, "bench", about)}
     <text x="${left + side}" y="${top + 4}" text-anchor="${anchor}">${text}</text>`;
 }
 
 // The rivals, those outside at the edge of the chart. Where several stand close to each other they
-// share one text.
-function rivalMarks(rivals, box) {
+// share one text; texts make way for each other and for those of the benchmarks, whose places are
+// `taken`.
+function rivalMarks(rivals, box, taken) {
   const groups = [];
   let drawing = "";
   for (const { number, label, run, fresh, left, top, text } of rivals) {
@@ -494,16 +510,24 @@ function rivalMarks(rivals, box) {
       top < box.top ? box.top + 24 : Math.min(top, box.bottom), // below the text of full offloading
     ];
     drawing += mark("diamond", ...at, `rival${fresh ? "" : " stale"}`,
-      `${label}: ${percent(run.energy_saving)}, ${text}`);
-    const near = groups.find((group) => group.at.every((place, i) => Math.abs(place - at[i]) < [26, 15][i]));
-    if (near) near.numbers.push(number + arrow);
-    else groups.push({ at, numbers: [number + arrow] });
+      `${number} ${label}: ${percent(run.energy_saving)}, ${text}`);
+    const near = groups.find((group) =>
+      group.arrow === arrow && group.at.every((place, i) => Math.abs(place - at[i]) < 13));
+    if (near) near.numbers.push(number);
+    else groups.push({ at, arrow, numbers: [number] });
   }
-  for (const { at: [x, y], numbers } of groups) {
-    const [side, anchor] = x < (box.left + box.right) / 2 ? [-6, "start"] : [6, "end"];
-    const below = y + 19 < box.bottom;
-    drawing += `<text class="rival" x="${x + side}" y="${y + (below ? 18 : -9)}" text-anchor="${anchor}">${
-      numbers.join(", ")}</text>`;
+  const places = [...taken];
+  for (const { at: [x, y], arrow, numbers } of groups) {
+    const text = numbers.join(", ") + arrow;
+    const onLeft = x < (box.left + box.right) / 2;
+    const width = LETTER * text.length;
+    const [from, to] = onLeft ? [x - 6, x - 6 + width] : [x + 6 - width, x + 6];
+    const isFree = (at) => at > box.top + 8 && at < box.bottom - 2 && !places.some((other) =>
+      Math.abs(other.y - at) < 11 && from < other.right + 2 && other.left < to + 2);
+    const place = [18, -9, 30, -21, 42, -33].map((shift) => y + shift).find(isFree) ?? y - 9;
+    places.push({ left: from, right: to, y: place });
+    drawing += `<text class="rival" x="${onLeft ? from : to}" y="${place}" text-anchor="${
+      onLeft ? "start" : "end"}">${text}</text>`;
   }
   return drawing;
 }
