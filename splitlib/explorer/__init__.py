@@ -25,7 +25,7 @@ from splitlib import policies, stream
 from splitlib._check import check_burn_in, check_choice, check_instance, check_integer, check_real
 from splitlib.bound import priced
 from splitlib.explorer.transpile import to_javascript
-from splitlib.loop import RATES, Decide, Rule
+from splitlib.loop import Decide, Rule
 from splitlib.scenario import Scenario
 from splitlib.simulate import SETTLED_TOLERANCE, Result, simulate
 from splitlib.trace import Trace, page_trace
@@ -384,7 +384,7 @@ def _as_data(rule: Rule | Decide) -> dict[str, Any]:
     return {
         "splits": rule.splits.tolist(),
         "costs": [costs.tolist() for costs in rule.costs],
-        "rate": RATES[rule.rate],
+        "rate": rule.rate,
         "learns": rule.learns,
         "prices": [rule.energy_price, rule.delay_price, rule.outage_price],
         "deadline": rule.deadline,

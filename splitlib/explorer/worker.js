@@ -214,8 +214,8 @@ function* simulate({ setting, split_names, n_slots, burn_in, tolerance }, rule, 
   const n_options = rule.splits.length;
   const [energy_price, delay_price, outage_price] = rule.prices;
   const deadline = setting[rule.deadline];
-  const stage_limit = rule.stage_limit ? setting[rule.stage_limit] : FOREVER;
-  const by_surrogate = setting.split_by_surrogate && rate === RATE_BY_SURROGATE;
+  const stage_limit = rule.stage_limit ? setting[rule.stage_limit] : null;
+  const by_surrogate = setting.split_by_surrogate && rate === "surrogate";
   const objective = new Float64Array(n_options);
   const options = new Float64Array(n_options);
   const totals = new Float64Array(N_TOTALS);
@@ -235,7 +235,7 @@ function* simulate({ setting, split_names, n_slots, burn_in, tolerance }, rule, 
       const stop = Math.min(start + step, last);
       run_slots(
         ...arrays.map((array) => array.subarray(start, stop)), stop - start, ...costs, n_options,
-        rate, learns, by_surrogate, setting.energy_per_slot,
+        rate === "p_max", rate === "exact" || null, learns, by_surrogate, setting.energy_per_slot,
         learns ? V : energy_price, delay_price, outage_price, deadline, stage_limit,
         setting.bandwidth, setting.noise_power, setting.p_min, setting.p_max,
         setting.d_avg, setting.d_max, setting.epsilon, queues, totals,
