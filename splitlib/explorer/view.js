@@ -19,11 +19,13 @@ function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "splitlib-explorer";
   root.innerHTML = `
-    <div class="presets" role="group" aria-label="Settings of the paper"></div>
-    <details class="rivals">
-      <summary></summary>
-      <div class="presets" role="group" aria-label="Policies to compare with"></div>
-    </details>
+    <div class="choices">
+      <div class="presets" role="group" aria-label="Settings of the paper"></div>
+      <details class="rivals">
+        <summary></summary>
+        <div class="offered" role="group" aria-label="Policies to compare with"></div>
+      </details>
+    </div>
     <div class="numbers"></div>
     <div class="charts"></div>
     <div class="compared" role="region" aria-label="Comparison of policies"></div>
@@ -154,7 +156,7 @@ function offerRivals(root, model) {
   const few = labels.length ? labels.join(", ") : "other policies";
   root.querySelector("summary").textContent =
     `compare with ${labels.length > 3 ? `${labels.length} other policies` : few}`;
-  const group = root.querySelector(".presets");
+  const group = root.querySelector(".offered");
   if (group.dataset.names !== String(names)) {
     group.dataset.names = names;
     group.replaceChildren(...names.map((name, i) => {
