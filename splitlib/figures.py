@@ -15,21 +15,26 @@ Examples
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 import xarray as xr
+from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 
+from splitlib.compare import comparison
 from splitlib.kernel import have_settled
 from splitlib.scenario import Scenario
 from splitlib.simulate import SETTLED_TOLERANCE, Result, settled
@@ -513,6 +518,285 @@ def plot_verdicts(verdicts: pd.DataFrame, kinds: Sequence[str], ax: Axes | None 
         Patch(facecolor=color, label=f"{sign}  {kind}") for kind, (sign, color) in signs.items()
     ]
     ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.4, 0), ncols=4, fontsize=9)
+    return ax
+
+
+_PURPLE = (0.36, 0.17, 0.56)
+#: Name, colour and marker of each policy; an own one gets what is left.
+_POLICIES: dict[str, tuple[str, Any, str]] = {
+    "adaptive": ("the paper's controller", COLORS[0], "o"),
+    "exact": ("the same, with the exact rate", COLORS[9], "o"),
+    "full_offloading": ("full offloading", COLORS[3], "*"),
+    "full_local": ("full local", COLORS[7], "X"),
+    "best_static": ("best fixed cut", COLORS[2], "s"),
+    "neurosurgeon": ("Neurosurgeon (latency), DADS", COLORS[1], "^"),
+    "neurosurgeon_energy": ("Neurosurgeon (energy), NeuPart", COLORS[1], "v"),
+    "after_first_conv": ("after the first convolution", COLORS[5], "<"),
+    "bottleneck": ("bottleneck", COLORS[4], "D"),
+    "retransmission": ("retransmission", COLORS[4], ">"),
+    "auto_split": ("Auto-Split", COLORS[5], "p"),
+    "myopic": (r"least energy within $D_{\max}$", _PURPLE, "P"),
+    "myopic_d_avg": (r"least energy within $D_{\mathrm{avg}}$", _PURPLE, "d"),
+    "clairvoyant": ("clairvoyant", "black", "H"),
+}
+_OWN = COLORS[6], "h"
+#: An energy saving of s is drawn at 1 - s, on a logarithmic axis; these are its ticks, in %.
+_SAVING_TICKS = (-900, -300, -100, 0, 50, 80, 90, 95, 98, 99, 99.5)
+
+
+def policy_label(policy: str) -> str:
+    """Return what figures and tables call a policy; an own one by its own name."""
+    return _POLICIES[policy][0] if policy in _POLICIES else policy.replace("_", " ")
+
+
+def _policy_style(policy: str, keeps: bool = True) -> dict[str, Any]:
+    """Return colour and marker of a policy, hollow if it breaks a limit."""
+    color, marker = _POLICIES[policy][1:] if policy in _POLICIES else _OWN
+    size = {"*": 10.0, "H": 10.0}.get(marker, 6.5)
+    fill = color if keeps else "white"
+    return {"color": color, "marker": marker, "mfc": fill, "markersize": size, "mew": 1.3}
+
+
+def plot_comparison(
+    data: xr.Dataset,
+    scenario: Scenario,
+    quantity: Literal["mean_delay", "outage"] = "mean_delay",
+) -> list[Axes]:
+    """Plot delay or outage of many policies over energy saving, a panel for each condition.
+
+    The axis of the saving is logarithmic in the energy that is left: that tells 99 % from 99.5 %
+    and has room for policies that need more energy than full local inference.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        From `splitlib.compare`.
+    scenario : Scenario
+        Gives the limits.
+    quantity : {"mean_delay", "outage"}
+        What is plotted upwards.
+
+    Returns
+    -------
+    list of Axes
+        One for each path-loss exponent and availability, row by row, above one legend. A marker is
+        filled if the policy keeps both limits; no policy gets into the shaded region with both.
+    """
+    table = comparison(data, scenario)
+    bounds = data.bound.mean("seed")
+    exponents, availabilities = data.path_loss_exponent.values, data.alpha_max.values
+    shape = len(exponents), len(availabilities)
+    size = 3.2 * shape[1] + 0.4, 2.7 * shape[0] + 1.7
+    figure, grid = plt.subplots(*shape, sharex="row", sharey="row", squeeze=False, figsize=size)
+    is_delay = quantity == "mean_delay"
+    scale, limit = (1e3, scenario.d_avg) if is_delay else (100, scenario.epsilon)
+    numbers = [str(number) for number in range(1, data.policy.size + 1)]
+    for row, exponent in zip(grid, exponents, strict=True):
+        for ax, alpha_max in zip(row, availabilities, strict=True):
+            found = table.loc[alpha_max, exponent].loc[data.policy.values]
+            left, left_half = 100 * (1 - found.energy_saving), 100 * found.energy_saving_half
+            up, up_half = scale * found[quantity], scale * found[f"{quantity}_half"]
+            keeps = found.keeps_delay & found.keeps_outage
+            for i, policy in enumerate(found.index):
+                point = left.iloc[i], up.iloc[i], up_half.iloc[i], left_half.iloc[i]
+                style = _policy_style(policy, keeps.iloc[i])
+                ax.errorbar(*point, linewidth=1, zorder=4 - i / len(found), **style)
+            least = 100 * (1 - float(bounds.sel(alpha_max=alpha_max, path_loss_exponent=exponent)))
+            ax.axvspan(1e-3, least, color="black", alpha=0.08, linewidth=0)
+            ax.axvline(least, color="black", linewidth=1)
+            ax.axhline(scale * limit, **LIMIT)
+            ax.set_title(rf"$\alpha_{{\max}}$ = {alpha_max:g}, $\beta$ = {exponent:g}", fontsize=10)
+        _set_saving_axis(row[0], 100 * (1 - table.xs(exponent, level=1).energy_saving))
+        if is_delay:
+            row[0].set_yscale("log", nonpositive="clip")
+            row[0].minorticks_off()
+            row[0].set_ylim(2.5, 3e3 * table.xs(exponent, level=1).mean_delay.max())
+        else:
+            row[0].set_yscale("symlog", linthresh=0.1, linscale=0.5)
+            row[0].set(ylim=(-0.06, 400), yticks=[0, 0.1, 1, 10, 100])
+            row[0].set_yticklabels(["0", "0.1", "1", "10", "100"])
+    for ax in grid[-1]:
+        ax.set_xlabel("energy saving (%)")
+    for ax in grid[:, 0]:
+        ax.set_ylabel("mean delay (ms)" if is_delay else "outage probability (%)")
+    names = [policy_label(policy) for policy in data.policy.values]
+    handles = [
+        Line2D([], [], linestyle="", **_policy_style(policy), label=f"{number}  {name}")
+        for policy, number, name in zip(data.policy.values, numbers, names, strict=True)
+    ]
+    limit_name = r"limit $D_{\mathrm{avg}}$" if is_delay else r"limit $\epsilon$"
+    handles += _legend_of_limits(limit_name, "bound; none keeps both limits beyond")
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8.5)
+    figure.draw_without_rendering()  # lays it out, so that labels can be placed
+    for row, exponent in zip(grid, exponents, strict=True):
+        for ax, alpha_max in zip(row, availabilities, strict=True):
+            found = table.loc[alpha_max, exponent].loc[data.policy.values]
+            points = np.array([100 * (1 - found.energy_saving), scale * found[quantity]]).T
+            _label_points(ax, points, numbers, ", ", fontsize=8)
+    figure.set_layout_engine("none")  # so that no later drawing moves anything
+    return list(grid.ravel())
+
+
+def _set_saving_axis(ax: Axes, left: pd.Series) -> None:
+    """Make x logarithmic in the energy that is left (%), and say the saving at its ticks."""
+    ax.set_xscale("log", nonpositive="clip")
+    ax.set_xlim(2.2 * max(100, left.max()), 0.5 * left.min())
+    ticks = [tick for tick in _SAVING_TICKS if ax.get_xlim()[1] < 100 - tick < ax.get_xlim()[0]]
+    if len(ticks) > 6:
+        ticks = ticks[ticks.index(0) % 2 :: 2]
+    ax.set_xticks([100 - tick for tick in ticks], [f"{tick:g}".replace("-", "−") for tick in ticks])
+    ax.minorticks_off()
+
+
+def _legend_of_limits(limit: str, bound: str) -> list[Any]:
+    """Return legend entries for hollow markers, the limit, and the bound."""
+    grey: dict[str, Any] = {"color": "grey", "linestyle": "", "marker": "o"}
+    return [
+        Line2D([], [], **grey, label="filled: keeps both limits"),
+        Line2D([], [], **grey, mfc="white", label="hollow: breaks one or both"),
+        Line2D([], [], **LIMIT, label=limit),
+        Patch(facecolor=(0, 0, 0, 0.08), edgecolor="black", label=bound),
+    ]
+
+
+def _label_points(
+    ax: Axes,
+    points: NDArray[np.float64],
+    labels: Sequence[str],
+    joint: str,
+    fontsize: float,
+    lines: Sequence[NDArray[np.float64]] = (),
+) -> None:
+    """Write labels beside points, one for those that coincide, where the least is covered.
+
+    The figure must have been laid out. ``lines`` (each of shape (2, n)) are not to be covered.
+    """
+    pixels = ax.figure.dpi / 72  # for each typographical point
+    places = ax.transData.transform(points)
+    groups: list[list[int]] = []
+    for i in range(len(places)):
+        for group in groups:
+            if np.hypot(*(places[i] - places[group[0]])) < 0.6 * fontsize * pixels:
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    frame = ax.get_window_extent()
+    covered = [Bbox([place - 3 * pixels, place + 3 * pixels]) for place in places]
+    dots = []
+    for line in lines:
+        x, y = ax.transData.transform(line.T).T
+        along = np.linspace(0, x.size - 1, 40 * x.size)
+        series = [np.interp(along, np.arange(x.size), each) for each in (x, y)]
+        dots += [Bbox([dot, dot + 1]) for dot in np.transpose(series)]
+    # Away from the marker to both sides, then ever further up or down.
+    heights = sorted(np.arange(-8, 9) * 0.6 * fontsize, key=abs)
+    offsets = [(side * 10, up) for up in heights for side in (1, -1)]
+    leader = {"arrowstyle": "-", "linewidth": 0.5, "color": "grey", "shrinkB": 3}
+    for group in groups:
+        text = joint.join(labels[i] for i in group)
+        plain = re.sub(r"\\\w+|[${}_]", "", text).split("\n")
+        # From the marker on, so that nothing stands between it and its label.
+        width = 0.6 * fontsize * (max(map(len, plain)) + 1) + 6
+        height = 1.25 * fontsize * len(plain)
+        x, y = places[group[0]]
+        best, least = offsets[0], np.inf
+        for side, up in offsets:
+            low = x + (4 if side > 0 else -4 - width) * pixels, y + (up - height / 2) * pixels
+            box = Bbox.from_bounds(*low, width * pixels, height * pixels)
+            is_outside = not (frame.contains(*box.min) and frame.contains(*box.max))
+            harm = 1000 * is_outside + 10 * box.count_overlaps(covered) + abs(up) / fontsize
+            harm += 2 * (box.count_overlaps(dots) > 0)
+            if harm < least:
+                best, least, best_box = (side, up), harm, box
+        covered.append(best_box)
+        ax.annotate(
+            text,
+            points[group[0]],
+            best,
+            textcoords="offset points",
+            ha="left" if best[0] > 0 else "right",
+            va="center",
+            fontsize=fontsize,
+            zorder=6,
+            arrowprops=leader if abs(best[1]) > fontsize else None,
+            path_effects=[patheffects.withStroke(linewidth=2, foreground="white")],
+        )
+
+
+def plot_rivals(
+    data: xr.Dataset,
+    curve: xr.Dataset,
+    frontier: pd.Series,
+    scenario: Scenario,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot the controller as V grows, its rivals, and the frontier that no policy passes.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        From `splitlib.compare`, under one condition.
+    curve : xarray.Dataset
+        Sweep of the adaptive policy over V, under the same.
+    frontier : pandas.Series
+        Highest possible energy saving, from `splitlib.lower_bound`, over the limit of the mean
+        delay in s, in ascending order. The other limit stays.
+    scenario : Scenario
+        Gives the limits.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    Axes
+        With mean delay, logarithmic, over energy saving.
+    """
+    ax = ax or plt.subplots(figsize=(8.5, 5.6))[1]
+    found = comparison(data, scenario).droplevel([0, 1]).loc[data.policy.values]
+    top = 1.6e3 * float(found.mean_delay.max())
+    saving, delay = 100 * frontier.to_numpy(), 1e3 * frontier.index.to_numpy()
+    edge = np.append(saving, saving[-1]), np.append(delay, top)
+    ax.plot(*edge, color="black", linewidth=1.2)
+    ax.fill_betweenx(edge[1], edge[0], 110, color="black", alpha=0.08, linewidth=0)
+    ax.axhspan(1e-3, delay[0], color="black", alpha=0.08, linewidth=0)
+    curve = curve.squeeze(["alpha_max", "path_loss_exponent"], drop=True)
+    done = settled(curve, scenario).values
+    along = 100 * curve.energy_saving.mean("seed"), 1e3 * curve.mean_delay.mean("seed")
+    color = _POLICIES["adaptive"][1]
+    ax.plot(*along, color=color, linewidth=1.2, zorder=2)
+    ax.plot(along[0][done], along[1][done], "o", color=color, markersize=3, zorder=2)
+    keeps = found.keeps_delay & found.keeps_outage
+    points = np.array([100 * found.energy_saving, 1e3 * found.mean_delay]).T
+    halves = np.array([1e3 * found.mean_delay_half, 100 * found.energy_saving_half]).T
+    for i, policy in enumerate(found.index):  # the first of them on top
+        style = _policy_style(policy, keeps.iloc[i])
+        ax.errorbar(*points[i], *halves[i], linewidth=1, zorder=4 - i / len(found), **style)
+    ax.axhline(1e3 * scenario.d_avg, **LIMIT)
+    ax.set_yscale("log", nonpositive="clip")
+    ticks = [3, 5, 10, 20, 50, 100, 200, 500, 1000]
+    ax.set_yticks(ticks, [str(tick) for tick in ticks])
+    ax.minorticks_off()
+    ax.set(xlim=(-4, 104), ylim=(0.6 * delay[0], top), xticks=range(0, 101, 20))
+    ax.set_xlabel("energy saving over full local inference (%)")
+    ax.set_ylabel("mean end-to-end delay (ms)")
+    ax.legend(
+        handles=[
+            Line2D(
+                [], [], color=color, marker="o", markersize=3, label="the controller, as V grows"
+            ),
+            *_legend_of_limits(
+                r"limit $D_{\mathrm{avg}}$",
+                r"frontier for outages $\leq \epsilon$: no policy beyond",
+            ),
+        ],
+        loc="upper left",
+        fontsize=9,
+    )
+    cast(Figure, ax.figure).draw_without_rendering()
+    limit = np.array([ax.get_xlim(), [1e3 * scenario.d_avg] * 2])
+    lines = [np.array(along), np.array(edge), limit]
+    _label_points(ax, points, [policy_label(p) for p in found.index], "\n", 8.5, lines)
     return ax
 
 

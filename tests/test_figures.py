@@ -126,6 +126,74 @@ def test_equal_figures_are_equal_files_and_the_style_stays_inside(sweeps, scenar
         assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.fixture(scope="module")
+def compared():
+    """Return three policies under two conditions."""
+    names = ["adaptive", "full_local", "full_offloading"]
+    run = {"seeds": 2, "n_slots": 12_000, "burn_in": 2_000, "progress": False}
+    return sl.compare(sl.Scenario(), names, V=0.1, alpha_max=[1.0, 0.1], **run)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "scale", "limit"), [("mean_delay", 1e3, 50), ("outage", 100, 1)]
+)
+def test_comparison_is_drawn_condition_by_condition(compared, scenario, quantity, scale, limit):
+    panels = figures.plot_comparison(compared, scenario, quantity)
+    assert len(panels) == 2
+    for ax, alpha_max in zip(panels, (1.0, 0.1), strict=True):
+        assert f"= {alpha_max:g}" in ax.get_title()
+        assert limit in horizontal_lines(ax)
+        here = compared.sel(alpha_max=alpha_max).mean("seed").squeeze()
+        drawn = {line.get_marker(): line for line in ax.lines if line.get_marker() in "oX*"}
+        for marker, policy in zip("oX*", compared.policy.values, strict=True):
+            left, up = drawn[marker].get_xydata()[0]
+            assert left == pytest.approx(100 * (1 - here.energy_saving.sel(policy=policy).item()))
+            assert up == pytest.approx(scale * here[quantity].sel(policy=policy).item())
+        hollow = [drawn[marker].get_markerfacecolor() == "white" for marker in "oX*"]
+        assert hollow == [False, False, True], "full offloading alone breaks a limit"
+        bound = 100 * (1 - here.bound.item())
+        assert any(np.allclose(line.get_xdata(), bound) for line in ax.lines)
+        texts = ", ".join(text.get_text() for text in ax.texts)
+        assert sorted(texts.split(", ")) == ["1", "2", "3"]
+    (legend,) = panels[0].figure.legends
+    assert legend.get_texts()[2].get_text() == "3  full offloading"
+
+
+def test_rivals_and_the_frontier(compared, scenario):
+    at = compared.sel(alpha_max=[0.1])
+    run = {"seeds": 2, "n_slots": 12_000, "burn_in": 2_000, "progress": False}
+    curve = sl.sweep(sl.Scenario(alpha_max=0.1), V=[0.01, 0.1], **run)
+    frontier = np.array([0.05, 0.6, 0.87])
+    series = pd.Series(frontier, index=[5e-3, 20e-3, 50e-3])
+    ax = figures.plot_rivals(at, curve, series, scenario)
+    edge = ax.lines[0].get_xydata()
+    np.testing.assert_allclose(edge[:3], np.array([100 * frontier, [5, 20, 50]]).T)
+    assert edge[3][0] == edge[2][0], "beyond the last limit the frontier goes straight up"
+    assert 50 in horizontal_lines(ax)
+    named = "\n".join(text.get_text() for text in ax.texts).split("\n")
+    assert set(named) == {"the paper's controller", "full local", "full offloading"}
+
+
+def test_labels_do_not_cover_each_other(scenario):
+    ax = figures.plt.subplots()[1]
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    points = np.array([[0.5, 0.5], [0.5, 0.5], [0.53, 0.5], [0.98, 0.97], [0.5, 0.53]])
+    ax.figure.draw_without_rendering()
+    figures._label_points(ax, points, ["a", "b", "long name", "corner", "d"], ", ", 8)
+    ax.figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert [text.get_text() for text in ax.texts] == ["a, b", "long name", "corner", "d"]
+    for i, box in enumerate(boxes):
+        assert not box.count_overlaps(boxes[i + 1 :])
+        assert ax.get_window_extent().contains(*box.min)
+        assert ax.get_window_extent().contains(*box.max)
+
+
+def test_an_own_policy_is_called_by_its_name():
+    assert figures.policy_label("in_good_time") == "in good time"
+    assert all(figures.policy_label(name) for name in sl.POLICIES)
+
+
 def test_operating_point(scenario):
     trace = sl.page_trace(scenario, 4000)
     run = {"burn_in": 500}

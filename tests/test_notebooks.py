@@ -75,7 +75,8 @@ def test_form(path):
 
 
 def test_there_is_a_notebook_for_each_figure():
-    names = ["assu", "beyo", "conv", "expl", "fig1", "fig2", "fig3", "fron", "heav", "rate"]
+    names = ["assu", "beyo", "conv", "exac", "expl", "fig1", "fig2", "fig3", "fron", "heav"]
+    names += ["rate", "riva"]
     assert [path.stem[:4] for path in NOTEBOOKS] == names
 
 
@@ -170,6 +171,45 @@ def test_the_rate_is_inside_as_often_as_in_the_sweep(execute, tmp_path):
     assert numbers["kkt_residual_max"] < 1e-11
     table = pd.read_csv(tmp_path / "data" / "rate_saturation_worth.csv")
     assert set(table.setting) == {"paper", "matters"}
+
+
+def test_rivals_are_those_of_single_runs(execute, tmp_path):
+    numbers = execute(
+        "rivals",
+        V=0.1,
+        alpha_max=[0.1],
+        path_loss_exponent=[3.0],
+        n_slots=12_000,
+        burn_in=2_000,
+        seeds=2,
+        front_V=[0.01, 0.1],
+        front_d_avg=[5e-3, 20e-3, 50e-3],
+        front_seeds=1,
+        own_slots=1_500,
+        own_burn_in=500,
+        grid_seeds=1,
+        grid_factor=[8.0],
+        grid_bits=[8],
+    )
+    scenario = sl.Scenario(alpha_max=0.1)
+    traces = [sl.draw_trace(scenario, 12_000, sl.cell_rng(scenario, seed)) for seed in range(2)]
+    for name in ("controller", "myopic_saving"):
+        policy = "adaptive" if name == "controller" else "myopic"
+        runs = [sl.simulate(scenario, trace, V=0.1, policy=policy, burn_in=2_000)
+                for trace in traces]  # fmt: skip
+        saving = 100 * np.mean([run.energy_saving for run in runs])
+        assert numbers[f"{name}_alpha_0_1_beta_3"] == pytest.approx(saving, rel=1e-12)
+    bounds = [sl.lower_bound(scenario, trace.after(2_000)).energy_saving for trace in traces]
+    assert numbers["front_bound"] == pytest.approx(100 * np.mean(bounds), rel=1e-12)
+    assert numbers["lead_alpha_0_1_beta_3"] == pytest.approx(
+        numbers["controller_alpha_0_1_beta_3"] - numbers["rival_alpha_0_1_beta_3"], abs=1e-9
+    )
+    # The bottleneck of the main table is one setting of the grid: its best is no worse.
+    table = pd.read_csv(tmp_path / "data" / "rivals.csv")
+    row = table[table.policy == "bottleneck"].iloc[0]
+    if row.keeps_delay and row.keeps_outage:
+        assert numbers["best_bottleneck_alpha_0_1_beta_3"] >= 100 * row.energy_saving - 1
+    assert set(pd.read_csv(tmp_path / "data" / "rivals_frontier.csv").d_avg) == {5e-3, 2e-2, 5e-2}
 
 
 def test_convergence_is_that_of_single_runs(execute, tmp_path):
@@ -299,6 +339,7 @@ def test_one_value_will_do_where_a_list_stands(execute):
     ("heavy_tails", {"block": 3_000}, "must be multiples of block = 3000"),
     ("fig3_split_availability", {"n_slots": 0}, "n_slots must be an integer of at least 1, got 0"),
     ("rate_saturation", {"energy_scale_matters": -1.0}, "Board.a must be a finite number"),
+    ("rivals", {"seeds": 0}, "seeds must be an integer of at least 1, got 0"),
 ])  # fmt: skip
 def test_bad_parameters_are_refused(execute, tmp_path, name, parameters, sentence):
     with pytest.raises(papermill.PapermillExecutionError, match=sentence):
