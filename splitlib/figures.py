@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from splitlib.compare import comparison
 from splitlib.kernel import have_settled
+from splitlib.policies import LABELS
 from splitlib.scenario import Scenario
 from splitlib.simulate import SETTLED_TOLERANCE, Result, settled
 from splitlib.statistics import confidence_interval
@@ -522,23 +523,25 @@ def plot_verdicts(verdicts: pd.DataFrame, kinds: Sequence[str], ax: Axes | None 
 
 
 _PURPLE = (0.36, 0.17, 0.56)
-#: Name, colour and marker of each policy; an own one gets what is left.
-_POLICIES: dict[str, tuple[str, Any, str]] = {
-    "adaptive": ("the paper's controller", COLORS[0], "o"),
-    "exact": ("the same, with the exact rate", COLORS[9], "o"),
-    "full_offloading": ("full offloading", COLORS[3], "*"),
-    "full_local": ("full local", COLORS[7], "X"),
-    "best_static": ("best fixed cut", COLORS[2], "s"),
-    "neurosurgeon": ("Neurosurgeon (latency), DADS", COLORS[1], "^"),
-    "neurosurgeon_energy": ("Neurosurgeon (energy), NeuPart", COLORS[1], "v"),
-    "after_first_conv": ("after the first convolution", COLORS[5], "<"),
-    "bottleneck": ("bottleneck", COLORS[4], "D"),
-    "retransmission": ("retransmission", COLORS[4], ">"),
-    "auto_split": ("Auto-Split", COLORS[5], "p"),
-    "myopic": (r"least energy within $D_{\max}$", _PURPLE, "P"),
-    "myopic_d_avg": (r"least energy within $D_{\mathrm{avg}}$", _PURPLE, "d"),
-    "clairvoyant": ("clairvoyant", "black", "H"),
+#: Colour and marker of each policy; an own one gets what is left.
+_POLICIES: dict[str, tuple[Any, str]] = {
+    "adaptive": (COLORS[0], "o"),
+    "exact": (COLORS[9], "o"),
+    "full_offloading": (COLORS[3], "*"),
+    "full_local": (COLORS[7], "X"),
+    "best_static": (COLORS[2], "s"),
+    "neurosurgeon": (COLORS[1], "^"),
+    "neurosurgeon_energy": (COLORS[1], "v"),
+    "after_first_conv": (COLORS[5], "<"),
+    "bottleneck": (COLORS[4], "D"),
+    "retransmission": (COLORS[4], ">"),
+    "auto_split": (COLORS[5], "p"),
+    "myopic": (_PURPLE, "P"),
+    "myopic_d_avg": (_PURPLE, "d"),
+    "clairvoyant": ("black", "H"),
 }
+#: What coincides with a policy in this model, and shares a row and a marker with it.
+_TWINS = {"neurosurgeon": "dads", "neurosurgeon_energy": "neupart"}
 _OWN = COLORS[6], "h"
 #: An energy saving of s is drawn at 1 - s, on a logarithmic axis; these are its ticks, in %.
 _SAVING_TICKS = (-900, -300, -100, 0, 50, 80, 90, 95, 98, 99, 99.5)
@@ -546,12 +549,15 @@ _SAVING_TICKS = (-900, -300, -100, 0, 50, 80, 90, 95, 98, 99, 99.5)
 
 def policy_label(policy: str) -> str:
     """Return what figures and tables call a policy; an own one by its own name."""
-    return _POLICIES[policy][0] if policy in _POLICIES else policy.replace("_", " ")
+    if policy not in LABELS:
+        return policy.replace("_", " ")
+    label = LABELS[policy].replace("D_max", r"$D_{\max}$").replace("D_avg", r"$D_{\mathrm{avg}}$")
+    return f"{label}, {LABELS[_TWINS[policy]]}" if policy in _TWINS else label
 
 
 def _policy_style(policy: str, keeps: bool = True) -> dict[str, Any]:
     """Return colour and marker of a policy, hollow if it breaks a limit."""
-    color, marker = _POLICIES[policy][1:] if policy in _POLICIES else _OWN
+    color, marker = _POLICIES.get(policy, _OWN)
     size = {"*": 10.0, "H": 10.0}.get(marker, 6.5)
     fill = color if keeps else "white"
     return {"color": color, "marker": marker, "mfc": fill, "markersize": size, "mew": 1.3}
@@ -763,7 +769,7 @@ def plot_rivals(
     curve = curve.squeeze(["alpha_max", "path_loss_exponent"], drop=True)
     done = settled(curve, scenario).values
     along = 100 * curve.energy_saving.mean("seed"), 1e3 * curve.mean_delay.mean("seed")
-    color = _POLICIES["adaptive"][1]
+    color = _POLICIES["adaptive"][0]
     ax.plot(*along, color=color, linewidth=1.2, zorder=2)
     ax.plot(along[0][done], along[1][done], "o", color=color, markersize=3, zorder=2)
     keeps = found.keeps_delay & found.keeps_outage

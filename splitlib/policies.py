@@ -393,11 +393,11 @@ COMPRESSING = ("bottleneck", "retransmission", "auto_split")
 
 #: What people call them.
 LABELS = {
-    "adaptive": "adaptive",
+    "adaptive": "the paper's controller",
     "exact": "exact controller",
     "full_offloading": "full offloading",
     "full_local": "full local",
-    "best_static": "best static",
+    "best_static": "best fixed cut",
     "neurosurgeon": "Neurosurgeon (latency)",
     "neurosurgeon_energy": "Neurosurgeon (energy)",
     "dads": "DADS",
@@ -406,8 +406,8 @@ LABELS = {
     "bottleneck": "bottleneck",
     "retransmission": "retransmission",
     "auto_split": "Auto-Split",
-    "myopic": "myopic (D_max)",
-    "myopic_d_avg": "myopic (D_avg)",
+    "myopic": "least energy within D_max",
+    "myopic_d_avg": "least energy within D_avg",
     "clairvoyant": "clairvoyant",
 }
 
