@@ -1,11 +1,40 @@
 """Fixtures that several tests share."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from jupyter_client.connect import LocalPortCache
+from xdist.scheduler import LoadScopeScheduling
 
 import splitlib as sl
+from tests.ports import free_port
+
+
+def pytest_configure():
+    """Make kernels depend on nothing else that runs at the same time."""
+    # Their ports are looked up before they take them.
+    LocalPortCache.find_available_port = lambda cache, ip: free_port()
+    # A bar shows after a second, and nbval sees it where it wants a table alone.
+    os.environ["TQDM_DISABLE"] = "1"
+
+
+class Scheduler(LoadScopeScheduling):
+    """Hands out single tests, but in one piece what shares a kernel or something costly."""
+
+    # All pages parsed, PaddlePaddle imported, a notebook run.
+    together = ("tests/test_book.py", "tests/test_network.py", "tests/test_tools.py")
+
+    def _split_scope(self, nodeid):
+        file = nodeid.partition("::")[0]
+        return file if file.endswith(".ipynb") or file in self.together else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Decide which process runs what, for ``-n``."""
+    return Scheduler(config, log)
 
 
 @pytest.fixture(scope="session")

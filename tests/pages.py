@@ -4,7 +4,6 @@ import contextlib
 import functools
 import http.server
 import json
-import socket
 import threading
 from urllib.parse import urlsplit
 
@@ -38,13 +37,6 @@ def served(folder):
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
-
-
-def free_port():
-    """Return a port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Visit:

@@ -38,6 +38,18 @@ def numbers():
     return found
 
 
+@cache
+def judged_claims():
+    """Return the book's list of claims."""
+    return load(LIST)
+
+
+@cache
+def other_readings():
+    """Return what the executed notebooks measured under other readings; nobody changes it."""
+    return claims.other_readings(ROOT)
+
+
 def write(folder, text):
     """Write a list of claims beside the schema; return its path."""
     shutil.copy(LIST.with_name("claims.schema.json"), folder)
@@ -148,11 +160,11 @@ def test_the_list_is_found_from_below(tmp_path, monkeypatch):
 
 
 def test_all_recorded_verdicts_are_those_of_the_numbers():
-    assert not claims.faults(load(LIST), numbers(), claims.other_readings(ROOT))
+    assert not claims.faults(judged_claims(), numbers(), other_readings())
 
 
 def test_every_part_of_the_paper_is_there():
-    judged = load(LIST)
+    judged = judged_claims()
     assert len(judged) > 60
     for place in ("Abstract", "Sec. II-A", "Sec. II-C", "Sec. III", "Fig. 1", "Fig. 2a", "Fig. 2b",
                   "Fig. 3", "Sec. V"):  # fmt: skip
@@ -166,7 +178,7 @@ def outside(item):
     return high + 1 if high < math.inf else low - 1
 
 
-@pytest.mark.parametrize("claim", [c for c in load(LIST) if c.verdict == "reproduced"],
+@pytest.mark.parametrize("claim", [c for c in judged_claims() if c.verdict == "reproduced"],
                          ids=lambda claim: claim.id)  # fmt: skip
 def test_a_flipped_number_of_any_claim_is_seen(claim):
     for item in claim.measured:
@@ -177,7 +189,7 @@ def test_a_flipped_number_of_any_claim_is_seen(claim):
             assert any(f"{claim.id}: recorded as 'reproduced'" in line for line in found)
 
 
-@pytest.mark.parametrize("claim", [c for c in load(LIST) if c.verdict != "reproduced"],
+@pytest.mark.parametrize("claim", [c for c in judged_claims() if c.verdict != "reproduced"],
                          ids=lambda claim: claim.id)  # fmt: skip
 def test_an_upgraded_verdict_of_any_claim_is_seen(claim):
     better = dataclasses.replace(claim, verdict="reproduced")
@@ -186,12 +198,12 @@ def test_an_upgraded_verdict_of_any_claim_is_seen(claim):
 
 
 def readings_of(claim):
-    readings = claims.other_readings(ROOT)
+    readings = other_readings()
     return readings[(readings.claim == claim.id) | (readings.claim == readings.claim[0])]
 
 
 def test_a_missing_number_and_a_different_default_are_seen():
-    judged, readings = load(LIST), claims.other_readings(ROOT)
+    judged, readings = judged_claims(), other_readings()
     gone = {name: value for name, value in numbers().items() if "conv" not in name}
     line = claims.faults(judged[:1], gone, readings)[0]
     assert line == (
@@ -217,7 +229,7 @@ def test_a_missing_number_and_a_different_default_are_seen():
 ])  # fmt: skip
 def test_a_number_that_is_none_is_seen(broken):
     name = "fig2_energy_delay::saving_alpha_1"
-    lines = claims.faults(load(LIST), numbers() | {name: broken}, claims.other_readings(ROOT))
+    lines = claims.faults(judged_claims(), numbers() | {name: broken}, other_readings())
     assert any(f"{name} is no number within its interval" in line for line in lines)
 
 
@@ -234,7 +246,7 @@ def test_the_papers_own_number_must_be_acceptable(tmp_path, printed, accept, see
 
 
 def test_stale_notebooks_and_unknown_figures_are_seen(tmp_path):
-    judged = load(LIST)
+    judged = judged_claims()
     assert not claims._project_faults(judged, ROOT)
     lost = dataclasses.replace(judged[0], figure="figure-99")
     assert claims._project_faults([lost], ROOT) == [
@@ -242,7 +254,9 @@ def test_stale_notebooks_and_unknown_figures_are_seen(tmp_path):
     ]
     (tmp_path / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "fig1_layer_costs.ipynb", tmp_path / "notebooks")
-    shutil.copytree(ROOT / "splitlib", tmp_path / "splitlib")
+    # Other tests compile at the same time, and Numba renames files in its cache.
+    no_cache = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "splitlib", tmp_path / "splitlib", ignore=no_cache)
     shutil.copy(ROOT / "requirements.lock", tmp_path)
     assert claims._project_faults([], tmp_path) == [
         "fig1_layer_costs is not up to date: run `make figures`"
@@ -295,7 +309,7 @@ def test_the_pages_hold_every_claim(tmp_path):
     claims.write_pages(root)
     executed = root / "book" / "executed"
     score, details = (executed / name for name in ("scorecard.md", "claims.md"))
-    for claim in load(LIST):
+    for claim in judged_claims():
         assert f"](#claim-{claim.id})" in score.read_text()
         assert f"(claim-{claim.id})=" in details.read_text()
     assert (executed / "scorecard-summary.md").read_text().strip() in score.read_text()
@@ -321,7 +335,7 @@ def test_one_per_cent_of_any_constant_is_caught_by_a_claim(name, factor):
     changed = dataclasses.replace(scenario, **{board: changed}) if board else changed
     found = sl.measures.of_inputs(changed)
     moved = numbers() | {f"fig2_energy_delay::{key}": value for key, value in found.items()}
-    assert len(claims.faults(load(LIST), moved, claims.other_readings(ROOT))) == 1
+    assert len(claims.faults(judged_claims(), moved, other_readings())) == 1
 
 
 def test_the_table_of_constants_says_who_catches_them():
@@ -333,7 +347,7 @@ def test_the_table_of_constants_says_who_catches_them():
 
 def test_each_claim_is_three_clicks_from_its_number_and_figure():
     details = (ROOT / "book" / "executed" / "claims.md").read_text()
-    for claim in load(LIST):
+    for claim in judged_claims():
         start = details.index(f"(claim-{claim.id})=")
         text = details[start : details.find("\n(claim-", start + 1)]
         notebooks = set(re.findall(r"\]\(\./(\w+)\.ipynb\)", text))

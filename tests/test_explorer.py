@@ -22,7 +22,8 @@ from playwright.sync_api import sync_playwright
 import splitlib as sl
 from splitlib.explorer import CURVE_V, Explorer
 from splitlib.explorer.transpile import FUNCTIONS, to_javascript
-from tests.pages import Panel, Visit, browser, free_port, served
+from tests.pages import Panel, Visit, browser, served
+from tests.ports import free_port
 from tools import book
 from tools.fingerprint import ROOT
 
@@ -305,14 +306,25 @@ def show(panel, setting):
     assert shown["V"] == setting.get("V", shown["V"])
 
 
+def show_point(panel, setting):
+    """Type a setting into the panel, V last, and wait for its numbers, not for the curve."""
+    for name, value in sorted(setting.items(), key=lambda item: item[0] == "V"):
+        panel.type(name, value)
+    panel.page.wait_for_function(
+        "V => JSON.parse(document.querySelector('.splitlib-explorer').dataset.setting).V === V",
+        arg=setting["V"],
+    )
+
+
 def test_numbers_on_the_page_are_those_of_simulate(panel):
     panel.page.get_by_role("button", name="more sliders").click()
     compare_with_python(panel.read())
     for setting in random_settings(24):
-        show(panel, setting)
+        show_point(panel, setting)
         data = panel.read()
         assert data["setting"]["d_max"] == setting["d_max_ms"] / 1e3
         compare_with_python(data)
+    panel.settle()
 
 
 def test_keys_move_v_and_beta_in_the_right_direction(panel):
