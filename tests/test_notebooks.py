@@ -5,11 +5,14 @@ import json
 import shutil
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pandas as pd
 import papermill
 import pytest
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
 import splitlib as sl
 
@@ -25,7 +28,7 @@ def execute(tmp_path, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
 
     def run(name, **parameters):
-        source = next(path for path in NOTEBOOKS if path.stem == name)
+        source = source_of(name)
         output = tmp_path / source.name
         papermill.execute_notebook(
             source, output, parameters, cwd=tmp_path, progress_bar=False, kernel_name="python3"
@@ -37,6 +40,32 @@ def execute(tmp_path, monkeypatch):
         return glued(notebook)
 
     return run
+
+
+@pytest.fixture
+def execute_here(tmp_path, monkeypatch):
+    """Return a function that runs a notebook's code in this process, in an empty folder.
+
+    It saves the start of a kernel and its imports, where outputs do not matter.
+    """
+    monkeypatch.chdir(tmp_path)
+    plt.switch_backend("agg")
+
+    def run(name, **parameters):
+        notebook = load_notebook_node(str(source_of(name)))
+        names = {"__name__": "__main__"}
+        for cell in parameterize_notebook(notebook, parameters).cells:
+            if cell.cell_type == "code":
+                exec(compile(cell.source, name, "exec"), names)
+        return names
+
+    yield run
+    plt.close("all")
+
+
+def source_of(name):
+    """Return the path of a notebook."""
+    return next(path for path in NOTEBOOKS if path.stem == name)
 
 
 def glued(notebook):
@@ -318,11 +347,11 @@ def test_memory_costs_what_single_runs_say(execute, tmp_path):
     assert len(table) == (1 + 2 + 2 + 1 + 2) * 2 * 2
 
 
-def test_one_value_will_do_where_a_list_stands(execute):
+def test_one_value_will_do_where_a_list_stands(execute_here):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "V": 0.1, "alpha_max": 0.3}
-    numbers = execute("fig2_energy_delay", **run)
+    numbers = execute_here("fig2_energy_delay", **run)["numbers"]
     assert 0 < numbers["saving_alpha_0_3"] < 100
-    numbers = execute("fig3_split_availability", **run, path_loss_exponent=4.0)
+    numbers = execute_here("fig3_split_availability", **run, path_loss_exponent=4.0)["numbers"]
     assert numbers["highest_V"] == 0.1
     del run["alpha_max"]
     assert execute("beyond_iid", **run, correlation_times=50.0)["longest"] == 50
@@ -341,9 +370,9 @@ def test_one_value_will_do_where_a_list_stands(execute):
     ("rate_saturation", {"energy_scale_matters": -1.0}, "Board.a must be a finite number"),
     ("rivals", {"seeds": 0}, "seeds must be an integer of at least 1, got 0"),
 ])  # fmt: skip
-def test_bad_parameters_are_refused(execute, tmp_path, name, parameters, sentence):
-    with pytest.raises(papermill.PapermillExecutionError, match=sentence):
-        execute(name, **parameters)
+def test_bad_parameters_are_refused(execute_here, tmp_path, name, parameters, sentence):
+    with pytest.raises(Exception, match=sentence):
+        execute_here(name, **parameters)
     assert not (tmp_path / "data").exists()
 
 
