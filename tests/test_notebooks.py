@@ -354,7 +354,8 @@ def test_one_value_will_do_where_a_list_stands(execute_here):
     numbers = execute_here("fig3_split_availability", **run, path_loss_exponent=4.0)["numbers"]
     assert numbers["highest_V"] == 0.1
     del run["alpha_max"]
-    assert execute("beyond_iid", **run, correlation_times=50.0)["longest"] == 50
+    numbers = execute_here("beyond_iid", **run, correlation_times=50.0)["numbers"]
+    assert numbers["longest"] == 50
 
 
 @pytest.mark.parametrize(("name", "parameters", "sentence"), [
