@@ -241,6 +241,37 @@ def test_rivals_are_those_of_single_runs(execute, tmp_path):
     assert set(pd.read_csv(tmp_path / "data" / "rivals_frontier.csv").d_avg) == {5e-3, 2e-2, 5e-2}
 
 
+def test_exact_rule_is_compared_on_the_same_slots(execute, tmp_path):
+    run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2}
+    numbers = execute(
+        "exact_rule", **run, V=[0.1, 1.0], V_paper=0.1, V_cheap=1.0, p_max_grid=[0.01, 1.0]
+    )
+    strong = sl.Scenario(p_max=1.0)
+    energy = {"adaptive": [], "exact": []}
+    for seed in range(2):
+        trace = sl.draw_trace(strong, 12_000, sl.cell_rng(strong, seed))
+        for policy, found in energy.items():
+            result = sl.simulate(strong, trace, V=0.1, policy=policy, burn_in=2_000)
+            found.append(result.mean_energy)
+    extra = np.mean(np.divide(energy["adaptive"], energy["exact"]) - 1)
+    assert extra > 0.1
+    assert numbers["extra_strong"] == pytest.approx(100 * extra, rel=1e-12)
+    assert numbers["extra_at_1000_mw_paper"] == pytest.approx(100 * extra, rel=1e-12)
+    assert numbers["extra_at_10_mw_paper"] == pytest.approx(0, abs=1e-9), "p_max = p_min"
+    # What (17) leaves out, from the slots themselves.
+    slots = sl.simulate(strong, trace, V=0.1, policy="exact", burn_in=2_000, history=True).history
+    late = slots.delay[2_000:] > 0.1
+    half = (np.var(slots.delay[2_000:]) + (slots.delay[2_000:].mean() - 0.05) ** 2) / 2
+    half += (late.mean() * 0.99**2 + (1 - late.mean()) * 0.01**2) / 2
+    table = pd.read_csv(tmp_path / "data" / "exact_rule_V.csv")
+    row = table[(table.setting == "strong") & (table.V == 0.1) & (table.policy == "exact")]
+    first = sl.draw_trace(strong, 12_000, sl.cell_rng(strong, 0))
+    other = sl.simulate(strong, first, V=0.1, policy="exact", burn_in=2_000, history=True).history
+    y, x = other.delay[2_000:] - 0.05, (other.delay[2_000:] > 0.1) - 0.01
+    both = (half + (np.mean(y**2) + np.mean(x**2)) / 2) / 2
+    assert row.half_square.item() == pytest.approx(both, rel=1e-9)
+
+
 def test_convergence_is_that_of_single_runs(execute, tmp_path):
     numbers = execute(
         "convergence",
@@ -361,6 +392,7 @@ def test_one_value_will_do_where_a_list_stands(execute_here):
 @pytest.mark.parametrize(("name", "parameters", "sentence"), [
     ("beyond_iid", {"busy_share": 1.5}, r"busy_share must be a finite number in \(0, 1\), got 1.5"),
     ("convergence", {"burn_in": 200_000}, "burn_in must be less than the 200000 slots"),
+    ("exact_rule", {"energy_scale": -1.0}, "Board.a must be a finite number"),
     ("explorer", {"V": -1.0}, r"V must be a finite number in \(0, inf\), got -1.0"),
     ("fig1_layer_costs", {"bits_per_element": 0}, "bits_per_element must be an integer"),
     ("fig2_energy_delay", {"alpha_max": 1.5}, r"alpha_max must be finite and in \(0, 1\]"),
