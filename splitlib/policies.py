@@ -35,7 +35,7 @@ import numpy as np
 
 from splitlib import kernel
 from splitlib._check import check_choice, check_integer, check_real
-from splitlib.bound import Point, lower_bound, means_of, priced
+from splitlib.bound import Bound, Point, lower_bound, means_of, priced
 from splitlib.loop import Decide, Rule, Slot
 from splitlib.network import Conv2d, Network
 from splitlib.scenario import Scenario
@@ -305,19 +305,25 @@ def myopic(
     )
 
 
-def clairvoyant(scenario: Scenario, trace: Trace) -> Rule:
+def clairvoyant(scenario: Scenario, trace: Trace, *, bound: Bound | None = None) -> Rule:
     """Return the policy of the bound: each slot exactly, at the best fixed prices for this trace.
 
     `splitlib.lower_bound` finds them. Ties apart, the best prices keep both limits; found to its
     tolerance only, they may miss one by some slots. The price of a limit that is missed is then
     raised, by steps that double from 1e-7 of it, until both are kept.
 
+    Parameters
+    ----------
+    scenario, trace
+    bound : Bound, optional
+        That of `splitlib.lower_bound` on this trace, where it is known already.
+
     Raises
     ------
     splitlib.Infeasible
         If no policy keeps the limits.
     """
-    bound = lower_bound(scenario, trace)
+    bound = bound or lower_bound(scenario, trace)
     prices = np.array([bound.delay_price, bound.outage_price])
     limits = np.array([scenario.d_avg, scenario.epsilon])
     for doubling in range(30):

@@ -10,7 +10,7 @@ import splitlib as sl
 from splitlib import policies
 
 SHORT = {"n_slots": 9_000, "burn_in": 1_000, "progress": False}
-CHOSEN = ["adaptive", "myopic", partial(policies.static, split=19)]
+CHOSEN = ["adaptive", "myopic", "clairvoyant", partial(policies.static, split=19)]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_what_keeps_both_limits_stays_below_the_bound(data, scenario):
 
 def test_the_table_says_which_limits_are_kept(data, scenario):
     table = sl.comparison(data, scenario)
-    assert len(table) == 3 * 4
+    assert len(table) == 4 * 4
     local = table.xs("static(split=19)", level="policy")
     assert local.keeps_delay.all()
     assert local.keeps_outage.all()
