@@ -65,10 +65,10 @@ def ceiling(energies, delays, outages, n, d_avg, epsilon, prices):
     highest = -math.inf
     best_delay_price = 0.0
     best_outage_price = 0.0
-    # A third or second plane of index n stands for an axis, where a price is 0.
+    # The indices n and n + 1 stand for the two axes, where a price is 0.
     for i in range(n):
-        for j in range(i + 1, n + 2):
-            for k in range(j + 1, n + 3):
+        for j in range(i + 1, n + 1):
+            for k in range(j + 1, n + 2):
                 # Two equations: a1 x + b1 y = c1 and a2 x + b2 y = c2.
                 a1 = 0.0
                 b1 = 0.0
@@ -77,10 +77,8 @@ def ceiling(energies, delays, outages, n, d_avg, epsilon, prices):
                     a1 = delays[i] - delays[j]
                     b1 = outages[i] - outages[j]
                     c1 = energies[j] - energies[i]
-                elif j == n:
-                    a1 = 1.0
                 else:
-                    b1 = 1.0
+                    a1 = 1.0
                 a2 = 0.0
                 b2 = 0.0
                 c2 = 0.0
