@@ -203,7 +203,7 @@ def lower_bound(scenario: Scenario, trace: Trace, tolerance: float = 1e-6) -> Bo
             break
         tried.append(point)
     mixture = _mix(tried, limits)
-    full_local = slots.full_local_energy
+    full_local = slots.means(Rule.over(scenario, [len(scenario.network.stages)])).energy
     return Bound(
         energy=best,
         energy_saving=1 - best / full_local if full_local else math.nan,
@@ -240,13 +240,6 @@ class _Slots:
         self._scenario, self._trace = scenario, trace
         self._everything = slice(0, trace.n_slots)
         self._limits = rate_limits(scenario, trace.gain)
-
-    @property
-    def full_local_energy(self) -> float:
-        """Mean energy of full local inference, in J per slot."""
-        arrivals = self._trace.arrivals
-        charged = arrivals > 0 if self._scenario.local_energy_per == "slot" else arrivals
-        return float(charged.mean() * self._scenario.profile.local_energy[-1])
 
     def best(self, energy_price: float, delay_price: float, outage_price: float) -> Point:
         """Return the means of the policy that minimizes each slot at some prices."""

@@ -532,6 +532,8 @@ _POLICIES: dict[str, tuple[Any, str]] = {
     "best_static": (COLORS[2], "s"),
     "neurosurgeon": (COLORS[1], "^"),
     "neurosurgeon_energy": (COLORS[1], "v"),
+    "dads": (COLORS[8], "^"),
+    "neupart": (COLORS[8], "v"),
     "after_first_conv": (COLORS[5], "<"),
     "bottleneck": (COLORS[4], "D"),
     "retransmission": (COLORS[4], ">"),
@@ -540,24 +542,26 @@ _POLICIES: dict[str, tuple[Any, str]] = {
     "myopic_d_avg": (_PURPLE, "d"),
     "clairvoyant": ("black", "H"),
 }
-#: What coincides with a policy in this model, and shares a row and a marker with it.
-_TWINS = {"neurosurgeon": "dads", "neurosurgeon_energy": "neupart"}
 _OWN = COLORS[6], "h"
 #: An energy saving of s is drawn at 1 - s, on a logarithmic axis; these are its ticks, in %.
 _SAVING_TICKS = (-900, -300, -100, 0, 50, 80, 90, 95, 98, 99, 99.5)
 
 
 def policy_label(policy: str) -> str:
-    """Return what figures and tables call a policy; an own one by its own name."""
-    if policy not in LABELS:
+    """Return what figures and tables call a policy; an own one by its own name.
+
+    Policies that share a row because they coincide are joined by a plus: ``"neurosurgeon+dads"``.
+    """
+    names = policy.split("+")
+    if not set(names) <= LABELS.keys():
         return policy.replace("_", " ")
-    label = LABELS[policy].replace("D_max", r"$D_{\max}$").replace("D_avg", r"$D_{\mathrm{avg}}$")
-    return f"{label}, {LABELS[_TWINS[policy]]}" if policy in _TWINS else label
+    label = ", ".join(LABELS[name] for name in names)
+    return label.replace("D_max", r"$D_{\max}$").replace("D_avg", r"$D_{\mathrm{avg}}$")
 
 
 def _policy_style(policy: str, keeps: bool = True) -> dict[str, Any]:
     """Return colour and marker of a policy, hollow if it breaks a limit."""
-    color, marker = _POLICIES.get(policy, _OWN)
+    color, marker = _POLICIES.get(policy.partition("+")[0], _OWN)
     size = {"*": 10.0, "H": 10.0}.get(marker, 6.5)
     fill = color if keeps else "white"
     return {"color": color, "marker": marker, "mfc": fill, "markersize": size, "mew": 1.3}

@@ -345,7 +345,7 @@ def online(decide: Callable[[Slot], tuple[int, float]]) -> Policy:
     decide : function
         Gets a `splitlib.loop.Slot` (what can be seen at its beginning) and returns a splitting
         point and a rate in bit/s, from ``slot.rate_min`` to ``slot.rate_max``. It runs in plain
-        Python, about a thousand times slower than a `Rule`.
+        Python, several hundred times slower than a `Rule`.
 
     Returns
     -------

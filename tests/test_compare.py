@@ -56,6 +56,17 @@ def test_the_table_says_which_limits_are_kept(data, scenario):
     assert row.energy_saving_half == pytest.approx(float(half), rel=1e-6)
 
 
+def test_a_limit_counts_as_kept_up_to_the_tolerance(data, scenario):
+    short = data.isel(policy=[0], alpha_max=[0], path_loss_exponent=[0])
+    for share, keeps in ((0.9, True), (1.0009, True), (1.002, False)):
+        moved = short.assign(
+            mean_delay=0 * short.mean_delay + share * scenario.d_avg,
+            outage=0 * short.outage + share * scenario.epsilon,
+        )
+        row = sl.comparison(moved, scenario).iloc[0]
+        assert (row.keeps_delay, row.keeps_outage) == (keeps, keeps)
+
+
 def test_an_own_policy_stands_in_the_same_table(scenario):
     @sl.online
     def mine(slot):

@@ -191,7 +191,9 @@ def test_labels_do_not_cover_each_other(scenario):
 
 def test_an_own_policy_is_called_by_its_name():
     assert figures.policy_label("in_good_time") == "in good time"
-    assert all(figures.policy_label(name) for name in sl.POLICIES)
+    assert figures.policy_label("neurosurgeon+dads") == "Neurosurgeon (latency), DADS"
+    assert len({figures.policy_label(name) for name in sl.POLICIES}) == len(sl.POLICIES)
+    assert len({figures._POLICIES[name] for name in sl.POLICIES}) == len(sl.POLICIES)
 
 
 def test_operating_point(scenario):

@@ -206,7 +206,7 @@ def test_rivals_are_those_of_single_runs(execute, tmp_path):
     numbers = execute(
         "rivals",
         V=0.1,
-        alpha_max=[0.1],
+        alpha_max=[0.1, 1.0],
         path_loss_exponent=[3.0],
         n_slots=12_000,
         burn_in=2_000,
@@ -235,9 +235,14 @@ def test_rivals_are_those_of_single_runs(execute, tmp_path):
     )
     # The bottleneck of the main table is one setting of the grid: its best is no worse.
     table = pd.read_csv(tmp_path / "data" / "rivals.csv")
-    row = table[table.policy == "bottleneck"].iloc[0]
-    if row.keeps_delay and row.keeps_outage:
-        assert numbers["best_bottleneck_alpha_0_1_beta_3"] >= 100 * row.energy_saving - 1
+    row = table[(table.policy == "bottleneck") & (table.alpha_max == 1)].iloc[0]
+    assert row.keeps_delay
+    assert row.keeps_outage
+    assert numbers["best_bottleneck_alpha_1_beta_3"] >= 100 * row.energy_saving - 1
+    # What the text says of the policies' own parameters.
+    rule = sl.policies.retransmission(scenario, traces[0])
+    share = 1 / numbers["retransmission_factor"] + numbers["retransmission_percent"] / 100
+    assert rule.offload_bits[0] == pytest.approx(share * scenario.profile.offload_bits[0])
     assert set(pd.read_csv(tmp_path / "data" / "rivals_frontier.csv").d_avg) == {5e-3, 2e-2, 5e-2}
 
 

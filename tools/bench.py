@@ -41,6 +41,13 @@ def seconds(function: Callable[[], Any], repetitions: int = 5) -> float:
     return min(times)
 
 
+@sl.online
+def fastest_cut(slot: sl.Slot) -> tuple[int, float]:
+    """Decide as an own policy of a few lines would."""
+    delay, _ = slot.costs(slot.rate_max)
+    return int(delay.argmin()), slot.rate_max
+
+
 def compare_loops() -> None:
     """Print the time per slot of the three loops on one trace, and the ratios."""
     scenario = sl.Scenario()
@@ -49,12 +56,14 @@ def compare_loops() -> None:
     compiled = seconds(lambda: run(scenario, trace, [V], "adaptive", 0), 50)
     shared = seconds(lambda: run(scenario, trace, many, "adaptive", 0), 20) / len(many)
     plain = seconds(lambda: run(scenario, trace, [V], "adaptive", 0, loops=PLAIN), 3)
+    own = seconds(lambda: run(scenario, trace, [V], fastest_cut, 0), 3)
     first = seconds(lambda: slot_loop(scenario, trace, V), 3)
     print(f"Slot loop, adaptive policy, 20 splitting points, one trace of {trace.n_slots:,} slots")
     for name, time_ in (
         ("compiled, one V", compiled),
         ("compiled, ten V at once, each", shared),
         ("the same uncompiled", plain),
+        ("an own policy, in plain Python", own),
         ("NumPy and SciPy in a loop", first),
     ):
         per_slot = time_ / trace.n_slots * 1e9
