@@ -7,19 +7,22 @@ import json
 import threading
 from urllib.parse import urlsplit
 
+from playwright.sync_api import sync_playwright
+
 from tools.browser import FLAGS, find
 
 
 @contextlib.contextmanager
-def browser(playwright):
+def browser():
     """Start Chromium."""
     executable = find()
     assert executable, "there is no Chromium: run `python -m tools.browser` first"
-    running = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
-    try:
-        yield running
-    finally:
-        running.close()
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
+        try:
+            yield running
+        finally:
+            running.close()
 
 
 class _QuietHandler(http.server.SimpleHTTPRequestHandler):

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import sync_playwright
 
 import splitlib as sl
 from splitlib.explorer import CURVE_V, Explorer
@@ -38,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 @pytest.fixture(scope="module")
 def chromium():
-    with sync_playwright() as playwright, browser(playwright) as running:
+    with browser() as running:
         yield running
 
 
@@ -203,6 +202,22 @@ def test_page_asks_no_other_host_and_complains_about_nothing(chromium, addresses
         assert visit.outside == []
         assert visit.complaints == []
         assert formulas == drawn
+
+
+def test_every_declared_font_is_there(chromium, addresses):
+    # The browser loads one of two declarations of the same font, today this one, tomorrow that.
+    with Visit(chromium, f"{addresses['file']}/{EXPLORER}.html") as visit:
+        Panel(visit.page)
+        states = visit.page.evaluate(
+            """async () => {
+              const faces = [...document.fonts].filter((face) => /Awesome/.test(face.family));
+              await Promise.allSettled(faces.map((face) => face.load()));
+              return faces.map((face) => face.status);
+            }"""
+        )
+        assert len(states) > 5
+        assert set(states) == {"loaded"}
+        assert visit.complaints == []
 
 
 def test_there_are_formulas_to_draw(chromium, addresses):

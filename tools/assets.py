@@ -15,13 +15,13 @@ FOLDER = fingerprint.ROOT / ".assets"
 
 _MANAGER = "@jupyter-widgets/html-manager/dist"
 
-#: Where npm puts what the pages load, and the folder of the assets that it goes to. The manager of
-#: the widgets looks for its fonts under the path that they have in npm.
+#: Where npm puts what the pages load, and the folders of the assets that it goes to. Two modules of
+#: the widgets' manager declare its fonts, each beside itself, and the browser takes either.
 FILES = {
-    "mathjax/es5/tex-svg.js": "",
-    "requirejs/require.js": "",
-    f"{_MANAGER}/embed-amd.js": _MANAGER,
-    f"{_MANAGER}/*.woff2": _MANAGER,
+    "mathjax/es5/tex-svg.js": [""],
+    "requirejs/require.js": [""],
+    f"{_MANAGER}/embed-amd.js": [_MANAGER],
+    f"{_MANAGER}/*.woff2": [_MANAGER, "@jupyter-widgets"],
 }
 
 
@@ -47,10 +47,11 @@ def fetch() -> None:
         shutil.copy(root / name, folder)
     subprocess.run([*_npm(), "ci", "--silent", "--ignore-scripts"], cwd=folder, check=True)
     static = folder / "static" / "assets"
-    for pattern, target in FILES.items():
-        (static / target).mkdir(parents=True, exist_ok=True)
-        for file in (folder / "node_modules").glob(pattern):
-            shutil.copy(file, static / target)
+    for pattern, targets in FILES.items():
+        for target in targets:
+            (static / target).mkdir(parents=True, exist_ok=True)
+            for file in (folder / "node_modules").glob(pattern):
+                shutil.copy(file, static / target)
     shutil.copy(_anywidget(), static / "anywidget.js")
     shutil.copy(own, static)
     stamp.write_text(today)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import sync_playwright
 
 import splitlib as sl
 from splitlib.loop import PLAIN
@@ -155,8 +154,7 @@ def show_explorer() -> None:
         print("  on one core")
     try:
         with (
-            sync_playwright() as playwright,
-            browser(playwright) as chromium,
+            browser() as chromium,
             Visit(chromium, page.as_uri()) as visit,
         ):
             panel = Panel(visit.page)
