@@ -32,6 +32,7 @@ from splitlib.network import (
     Pool2d,
     Stage,
 )
+from splitlib.parameters import check_parameters
 from splitlib.policies import POLICIES, online
 from splitlib.scenario import Profile, Scenario
 from splitlib.simulate import (
@@ -91,6 +92,7 @@ __all__ = [
     "batch_means",
     "cell_rng",
     "channel",
+    "check_parameters",
     "compare",
     "comparison",
     "confidence_interval",

@@ -10,12 +10,17 @@ import operator
 import reprlib
 from collections.abc import Iterable
 from numbers import Real
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _Class = TypeVar("_Class", bound=type)
+
+#: Types whose rule is what `check_real` and `check_integer` take.
+Positive = Annotated[float, "(0, inf)"]
+Count = Annotated[int, 1]
 
 
 def check_real(name: str, value: Any, interval: str = "(0, inf)") -> None:
@@ -47,10 +52,10 @@ def check_bool(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be True or False, got {_show(value)}")
 
 
-def check_burn_in(burn_in: int, n_slots: int) -> None:
+def check_burn_in(burn_in: int, n_slots: int, name: str = "burn_in") -> None:
     """Raise unless ``burn_in`` leaves some of ``n_slots`` to measure."""
-    if check_integer("burn_in", burn_in, minimum=0) >= n_slots:
-        raise ValueError(f"burn_in must be less than the {n_slots} slots, got {burn_in!r}")
+    if check_integer(name, burn_in, minimum=0) >= n_slots:
+        raise ValueError(f"{name} must be less than the {n_slots} slots, got {burn_in!r}")
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
@@ -95,6 +100,37 @@ def check_array(name: str, value: ArrayLike, interval: str) -> NDArray[np.float6
     return array
 
 
+def check_typed(name: str, value: Any, kind: Any) -> None:
+    """Raise unless ``value`` is of a type such as `Positive`, ``Literal``, ``list`` or a class.
+
+    Where the type is a list, one value will do instead, and no value may stand in it twice.
+    """
+    origin, details = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        check = check_real if details[0] is float else check_integer
+        check(name, value, details[1])
+    elif origin is Literal:
+        check_choice(name, value, details)
+    elif origin is list:
+        if not isinstance(value, (list, tuple, np.ndarray)):
+            return check_typed(name, value, details[0])
+        for index, item in enumerate(value):
+            check_typed(f"{name}[{index}]", item, details[0])
+        if not 0 < len(value) == len(set(value)):
+            raise ValueError(f"{name} must hold at least one value, none twice, got {_show(value)}")
+    elif origin in (Union, UnionType):
+        if value is not None:
+            check_typed(name, value, details[0])
+    else:
+        check_instance(name, value, kind)
+
+
+@functools.cache
+def field_types(cls: type) -> dict[str, Any]:
+    """Return the type of each field of a dataclass, as `check_typed` takes it."""
+    return get_type_hints(cls, include_extras=True)
+
+
 def _show(value: Any) -> str:
     """Return a value as one line of moderate length."""
     return " ".join(reprlib.repr(value).split())
@@ -102,8 +138,9 @@ def _show(value: Any) -> str:
 
 def nearest(value: Any, choices: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the nearest of ``choices``, or nothing."""
-    close = difflib.get_close_matches(str(value), list(choices), n=1, cutoff=0)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    by_lower = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(str(value).lower(), by_lower, n=1, cutoff=0)
+    return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
 
 
 def suggest_fields(cls: _Class) -> _Class:

@@ -28,6 +28,7 @@ point and grows after it, so clipping it to the limits gives the minimum between
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 from numpy.polynomial import Polynomial
@@ -35,7 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.constants import c as SPEED_OF_LIGHT
 from scipy.special import lambertw
 
-from splitlib._check import check_array, check_choice, check_real
+from splitlib._check import check_array, check_real, check_typed
 
 Array = NDArray[np.float64]
 
@@ -73,7 +74,7 @@ def dbm_to_watt(level_dbm: float) -> float:
 
 
 #: The readings of "an exponent β is assumed to generate the path loss"; see `path_gain`.
-PATH_LOSSES = ("close_in", "friis", "distance")
+PathLoss = Literal["close_in", "friis", "distance"]
 
 
 def path_gain(
@@ -123,7 +124,7 @@ def path_gain(
     check_real("distance", distance)
     check_real("carrier_frequency", carrier_frequency)
     check_real("path_loss_exponent", path_loss_exponent, "[0, inf)")
-    check_choice("path_loss", path_loss, PATH_LOSSES)
+    check_typed("path_loss", path_loss, PathLoss)
     wavelength = SPEED_OF_LIGHT / carrier_frequency
     try:
         gain = unchecked_path_gain(distance, wavelength, path_loss_exponent, path_loss)

@@ -10,22 +10,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from splitlib._check import (
-    check_choice,
-    check_instance,
-    check_integer,
-    check_real,
-    suggest_fields,
-)
+from splitlib._check import Count, Positive, check_typed, field_types, suggest_fields
 from splitlib.board import JETSON_TX2, XAVIER_NX, Board
-from splitlib.channel import PATH_LOSSES, dbm_to_watt, path_gain
+from splitlib.channel import PathLoss, dbm_to_watt, path_gain
 from splitlib.network import Network
 from splitlib.zoo import mobilenet_v2
+
+_THERMAL_NOISE = dbm_to_watt(-174.0)  # of a hertz of bandwidth
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,57 +112,37 @@ class Scenario:
     network: Network = field(default_factory=mobilenet_v2)
     device: Board = JETSON_TX2
     host: Board = XAVIER_NX
-    alpha_max: float = 1.0
-    path_loss_exponent: float = 3.0
-    distance: float = 50.0
-    carrier_frequency: float = 3.5e9
-    bandwidth: float = 200e6
-    noise_psd: float = dbm_to_watt(-174.0)
-    p_min: float = 10e-3
-    p_max: float = 100e-3
-    arrival_rate: float = 10.0
-    d_avg: float = 50e-3
-    d_max: float = 100e-3
-    epsilon: float = 1e-2
-    bits_per_element: int = 32
-    path_loss: Literal["close_in", "friis", "distance"] = "close_in"
-    fading_power: float = 1.0
-    alpha_min: float = 0.0
+    alpha_max: Annotated[float, "(0, 1]"] = 1.0
+    path_loss_exponent: Annotated[float, "[0, inf)"] = 3.0
+    distance: Positive = 50.0
+    carrier_frequency: Positive = 3.5e9
+    bandwidth: Positive = 200e6
+    noise_psd: Positive = _THERMAL_NOISE
+    p_min: Positive = 10e-3
+    p_max: Positive = 100e-3
+    arrival_rate: Annotated[float, "[0, 1e9]"] = 10.0
+    d_avg: Positive = 50e-3
+    d_max: Positive = 100e-3
+    epsilon: Annotated[float, "[0, 1)"] = 1e-2
+    bits_per_element: Count = 32
+    path_loss: PathLoss = "close_in"
+    fading_power: Positive = 1.0
+    alpha_min: Annotated[float, "[0, 1]"] = 0.0
     local_energy_per: Literal["image", "slot"] = "image"
-    raw_bits_per_element: int | None = None
-    flops_per_mac: int = 2
+    raw_bits_per_element: Count | None = None
+    flops_per_mac: Count = 2
     split_objective: Literal["step", "surrogate"] = "step"
 
     def __post_init__(self) -> None:
-        check_instance("network", self.network, Network)
-        check_instance("device", self.device, Board)
-        check_instance("host", self.host, Board)
+        for name, kind in field_types(Scenario).items():
+            check_typed(name, getattr(self, name), kind)
         self.device.check_energy_constants("device")
-        check_real("alpha_max", self.alpha_max, "(0, 1]")
-        check_real("path_loss_exponent", self.path_loss_exponent, "[0, inf)")
-        for name in ("distance", "carrier_frequency", "bandwidth", "noise_psd"):
-            check_real(name, getattr(self, name))
-        check_real("p_min", self.p_min)
-        check_real("p_max", self.p_max)
-        if self.p_min > self.p_max:
-            raise ValueError(f"p_min must not exceed p_max = {self.p_max!r}, got {self.p_min!r}")
-        check_real("arrival_rate", self.arrival_rate, "[0, 1e9]")
-        check_real("d_avg", self.d_avg)
-        check_real("d_max", self.d_max)
-        check_real("epsilon", self.epsilon, "[0, 1)")
-        check_integer("bits_per_element", self.bits_per_element)
-        check_choice("path_loss", self.path_loss, PATH_LOSSES)
-        check_real("fading_power", self.fading_power)
-        check_real("alpha_min", self.alpha_min, "[0, 1]")
-        if self.alpha_min > self.alpha_max:
-            raise ValueError(
-                f"alpha_min must not exceed alpha_max = {self.alpha_max!r}, got {self.alpha_min!r}"
-            )
-        check_choice("local_energy_per", self.local_energy_per, ("image", "slot"))
-        if self.raw_bits_per_element is not None:
-            check_integer("raw_bits_per_element", self.raw_bits_per_element)
-        check_integer("flops_per_mac", self.flops_per_mac)
-        check_choice("split_objective", self.split_objective, ("step", "surrogate"))
+        for low, high in (("p_min", "p_max"), ("alpha_min", "alpha_max")):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(
+                    f"{low} must not exceed {high} = {getattr(self, high)!r},"
+                    f" got {getattr(self, low)!r}"
+                )
         _ = self.path_gain  # refuses what lies beyond all floats
 
     @cached_property

@@ -1,6 +1,5 @@
 """Each notebook: its form, a small run with a number asserted, and bad parameters refused."""
 
-import ast
 import json
 import shutil
 from pathlib import Path
@@ -15,6 +14,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 import splitlib as sl
+from tools import notebooks
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 SMALL = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "alpha_max": [0.1, 1.0], "V": [0.01, 0.1]}
@@ -79,19 +79,10 @@ def glued(notebook):
     return numbers
 
 
-def parameters_of(notebook):
-    """Return the cells that are tagged as parameters."""
-    return [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-
-
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_form(path):
     notebook = nbformat.read(path, as_version=4)
-    (cell,) = parameters_of(notebook)
-    values = {}
-    for statement in ast.parse(cell.source).body:
-        assert isinstance(statement, ast.Assign), "parameters are plain assignments"
-        values[statement.targets[0].id] = ast.literal_eval(statement.value)
+    values = notebooks.parameters_of(notebook)
     scenario = sl.Scenario()
     for name, value in values.items():
         if hasattr(scenario, name) and not isinstance(value, list):

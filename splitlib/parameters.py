@@ -1,0 +1,158 @@
+"""What the parameters of the book's notebooks may be.
+
+The cell of a notebook that is tagged ``parameters`` holds annotated literals, such as
+``V: list[float] = [1.0, 3.0]``, and nothing else: it is the notebook's schema. A name that is a
+field of `Scenario` obeys the rule of that field; one of `RULES` the rule that stands there; any
+other is positive if it is a float, and at least 1 if it is an int. Where a list is meant, one
+value will do.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args, get_origin
+
+from splitlib._check import (
+    Count,
+    Positive,
+    check_burn_in,
+    check_typed,
+    field_types,
+    nearest,
+)
+from splitlib.network import Arithmetic
+from splitlib.scenario import Scenario
+
+_SCENARIO = field_types(Scenario)
+_SHARE = Annotated[float, "(0, 1)"]
+_NOT_NEGATIVE = Annotated[int, 0]
+
+#: Rules of names that are not the scenario's own, in every notebook that has them.
+RULES: dict[str, Any] = {
+    "alpha_max_fig3": _SCENARIO["alpha_max"],
+    "arithmetic": Arithmetic,
+    "bad_exponent": _SCENARIO["path_loss_exponent"],
+    "burn_in": _NOT_NEGATIVE,
+    "busy_share": _SHARE,
+    "excess": _SHARE,
+    "front_alpha_max": _SCENARIO["alpha_max"],
+    "front_exponent": _SCENARIO["path_loss_exponent"],
+    "frontier_tolerance": _SHARE,
+    "grid_probability": Annotated[float, "[0, 1]"],
+    "light_exponent": _SCENARIO["path_loss_exponent"],
+    "long_burn_in": _NOT_NEGATIVE,
+    "noise_psd_dbm": Annotated[float, "(-1000, 1000)"],
+    "other_alpha_max": _SCENARIO["alpha_max"],
+    "own_burn_in": _NOT_NEGATIVE,
+    "paper_alpha_max": _SCENARIO["alpha_max"],
+    "paper_saving": _SHARE,
+    "perturbation": _SHARE,
+    "reached": _SHARE,
+    "seed": _NOT_NEGATIVE,
+    "slow_alpha_max": _SCENARIO["alpha_max"],
+    "tolerance": _SHARE,
+}
+
+#: A burn-in must leave some of these slots.
+_SLOTS = {"burn_in": "n_slots", "long_burn_in": "long_slots", "own_burn_in": "own_slots"}
+
+_TYPES = {"float": float, "int": int, "str": str}
+
+
+def schema_of(source: str) -> dict[str, Any]:
+    """Return the type of each parameter that a cell of annotated literals declares.
+
+    Parameters
+    ----------
+    source : str
+        The code of the cell.
+
+    Returns
+    -------
+    dict
+        ``float``, ``int``, ``str`` or a ``list`` of one of them, by name.
+
+    Raises
+    ------
+    ValueError
+        If the cell holds anything but ``name: type = literal``, or a name twice.
+
+    Examples
+    --------
+    >>> schema_of("seeds: int = 10  # independent runs")
+    {'seeds': <class 'int'>}
+    """
+    schema: dict[str, Any] = {}
+    for statement in ast.parse(source).body:
+        if not isinstance(statement, ast.AnnAssign) or statement.value is None:
+            raise ValueError(f"not `name: type = literal`: {ast.unparse(statement)}")
+        name, text = ast.unparse(statement.target), ast.unparse(statement.annotation)
+        if name in schema:
+            raise ValueError(f"the parameter {name} stands there twice")
+        kind = _TYPES.get(text.removeprefix("list[").removesuffix("]"))
+        if kind is None:
+            raise ValueError(f"{name} must be a float, an int, a str or a list of them, not {text}")
+        ast.literal_eval(statement.value)
+        schema[name] = list[kind] if text.startswith("list[") else kind
+    return schema
+
+
+def check_values(schema: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Raise unless every value is one that its notebook's schema allows.
+
+    Parameters
+    ----------
+    schema : mapping
+        As `schema_of` returns it.
+    values : mapping
+        Values by name, of all parameters or of some.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, or a value of the wrong type or out of its range.
+    """
+    for name, value in values.items():
+        if name not in schema:
+            raise TypeError(f"there is no parameter {name!r}{nearest(name, schema)}")
+        check_typed(name, value, _rule(name, schema[name]))
+    single = {n: v for n, v in values.items() if n in _SCENARIO and not isinstance(v, list)}
+    Scenario(**single)  # knows what must hold between its fields
+    for burn_in, slots in _SLOTS.items():
+        if burn_in in values and slots in values:
+            check_burn_in(values[burn_in], values[slots], burn_in)
+
+
+def check_parameters(namespace: Mapping[str, Any]) -> None:
+    """Raise unless a running notebook has parameters as its own cell declares them.
+
+    To be called right after the ``parameters`` cell, so that it also sees what papermill has put
+    in. A misspelt name would otherwise change nothing, and nobody would notice.
+
+    Parameters
+    ----------
+    namespace : mapping
+        The notebook's ``globals()``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, or a value of the wrong type or out of its range.
+    """
+    schema = namespace["__annotations__"]
+    for source in namespace.get("In", ()):
+        if source.startswith("# Parameters\n"):  # as papermill begins what it puts in
+            for statement in ast.parse(source).body:
+                name = ast.unparse(statement.targets[0])  # type: ignore[attr-defined]
+                if name not in schema:
+                    raise TypeError(f"there is no parameter {name!r}{nearest(name, schema)}")
+    check_values(schema, {name: namespace[name] for name in schema})
+
+
+def _rule(name: str, kind: Any) -> Any:
+    """Return what `check_typed` wants to know of a parameter."""
+    if get_origin(kind) is list:
+        return list[_rule(name, get_args(kind)[0])]  # type: ignore[misc]
+    default = {float: Positive, int: Count, str: str}[kind]
+    return _SCENARIO.get(name) or RULES.get(name, default)
