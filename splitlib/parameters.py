@@ -94,7 +94,7 @@ def schema_of(source: str) -> dict[str, Any]:
         if kind is None:
             raise ValueError(f"{name} must be a float, an int, a str or a list of them, not {text}")
         ast.literal_eval(statement.value)
-        schema[name] = list[kind] if text.startswith("list[") else kind
+        schema[name] = list[kind] if text.startswith("list[") else kind  # type: ignore[valid-type]
     return schema
 
 
@@ -144,7 +144,7 @@ def check_parameters(namespace: Mapping[str, Any]) -> None:
     for source in namespace.get("In", ()):
         if source.startswith("# Parameters\n"):  # as papermill begins what it puts in
             for statement in ast.parse(source).body:
-                name = ast.unparse(statement.targets[0])  # type: ignore[attr-defined]
+                name = ast.unparse(statement.targets[0])
                 if name not in schema:
                     raise TypeError(f"there is no parameter {name!r}{nearest(name, schema)}")
     check_values(schema, {name: namespace[name] for name in schema})
