@@ -1,8 +1,9 @@
 """Build the book from what has been executed, only when something has changed.
 
-The book never runs a notebook; it is refused while a notebook that it shows is not up to date. It
-is built from nothing in a folder of its own and put into place when all went well, so that neither
-a removed page nor half a book is ever to be seen.
+The book never runs a notebook; it is refused while anything that notebooks have made does not
+verify, and no notebook can run while it is built. It is built from nothing in a folder of its own
+and put into place when all went well, so that neither a removed page nor half a book is ever to be
+seen.
 """
 
 from __future__ import annotations
@@ -15,9 +16,15 @@ from pathlib import Path
 
 import yaml
 
-from tools import assets, claims, fingerprint, notebooks
+from tools import assets, claims, fingerprint, manifest, notebooks, runner
 
 SCORECARD = "book/executed/scorecard"
+
+#: Pages that are made from the numbers of the notebooks.
+GENERATED = (SCORECARD, "book/executed/claims")
+
+STAMP = ".state"
+_HIDDEN = {".staging", ".locks"}  # of runs, not of the book
 
 
 def pages(root: Path) -> list[str]:
@@ -27,31 +34,45 @@ def pages(root: Path) -> list[str]:
     return [toc["root"], *chapters]
 
 
-def inputs_hash(root: Path) -> str:
-    """Return the hash of everything that the book is made from."""
+def state(root: Path, html: Path) -> str:
+    """Return the hash of everything that the book is made from, and of what it consists of."""
     files = [root / name for name in ("_config.yml", "_toc.yml", "package-lock.json")]
     files += (root / "_static").iterdir()
-    files += [path for path in (root / "book").rglob("*") if ".staging" not in path.parts]
+    files += [path for path in (root / "book").rglob("*") if not _HIDDEN & {*path.parts}]
     files += [*(root / "tools").iterdir(), *fingerprint.package_sources(root)]
-    return fingerprint.of_value([fingerprint.of_files(files, root), sys.version])
+    built = [path for path in html.rglob("*") if path.name != STAMP]
+    hashes = [fingerprint.of_files(files, root), fingerprint.of_files(built, html)]
+    return fingerprint.of_value([hashes, sys.version])
+
+
+def faults(root: Path) -> list[str]:
+    """Return why the book cannot be built from what is there."""
+    sources = notebooks.sources(root)
+    found = notebooks.faults(sources, root)
+    made = {f"book/executed/{source.stem}" for source in sources} | set(GENERATED)
+    for page in pages(root):
+        if page.startswith("notebooks/"):
+            found.append(f"{page}: the book shows executed notebooks only, from book/executed")
+        if page.startswith("book/executed/") and page not in made:
+            found.append(f"{page}: no notebook makes this page")
+    return found
 
 
 def build(root: Path) -> bool:
     """Build the book into ``_build/html``; tell whether it worked."""
-    stale = [
-        source.stem
-        for source in notebooks.sources(root)
-        if f"book/executed/{source.stem}" in pages(root)
-        and not notebooks.is_up_to_date(source, root)
-    ]
-    if stale:
-        print(f"not up to date: {', '.join(stale)}; run `make figures`", file=sys.stderr)
-        return False
+    names = [source.stem for source in notebooks.sources(root)]
+    with runner.locked(manifest.folder_of_book(root), names):
+        if found := faults(root):
+            print("\n".join(found), "Run `make figures` first.", sep="\n", file=sys.stderr)
+            return False
+        return _build(root)
+
+
+def _build(root: Path) -> bool:
     if SCORECARD in pages(root):
         claims.write_pages(root)
     html, staging = root / "_build" / "html", root / "_build" / "staging"
-    stamp, inputs = html / ".inputs", inputs_hash(root)
-    if stamp.exists() and stamp.read_text() == inputs:
+    if (html / STAMP).exists() and (html / STAMP).read_text() == state(root, html):
         print("The book is up to date.")
         return True
     assets.fetch()
@@ -68,7 +89,7 @@ def build(root: Path) -> bool:
     if missing:
         print(f"pages were not built: {', '.join(missing)}", file=sys.stderr)
         return False
-    (built / ".inputs").write_text(inputs)
+    (built / STAMP).write_text(state(root, built))
     shutil.rmtree(html, ignore_errors=True)
     os.replace(built, html)
     shutil.rmtree(staging)

@@ -141,13 +141,9 @@ def _same(left: Interval, right: Interval | None) -> bool:
 
 
 def _project_faults(judged: Sequence[Claim], root: Path) -> list[str]:
-    """Return stale notebooks, and claims whose figure no page has."""
+    """Return notebooks that do not verify, and claims whose figure no page has."""
     sources = notebooks.sources(root)
-    found = [
-        f"{source.stem} is not up to date: run `make figures`"
-        for source in sources
-        if not notebooks.is_up_to_date(source, root)
-    ]
+    found = notebooks.faults(sources, root)
     pages = "".join(path.read_text() for path in sources)
     return found + [
         f"{claim.id}: no notebook has the label {claim.figure!r}"

@@ -1,59 +1,39 @@
-"""Run the notebooks by papermill, each only when something it depends on has changed.
+"""The notebooks, from the command line.
 
-``run``     executes into ``book/executed``: notebook, ``data/*.csv``, ``figures/*``, and last a
-            manifest with the hashes of what went in and what came out. A notebook is up to date
-            while both still hold. A failed run leaves the last good output as it was.
-``strip``   removes outputs from the sources, except of cells tagged ``nbval-check-output``:
-            nbval compares these rounded tables with a fresh run.
-``accept``  copies the executed tables into the sources, when moved numbers are meant.
+run     executes into book/executed what is not up to date: notebook, data, figures, and a
+        manifest. With -p name=value, one notebook runs with other parameters, into a folder of
+        its own under runs.
+verify  hashes everything again and names what is stale, missing or altered.
+check   holds the sources to their form: one cell of typed parameters, and no outputs.
+strip   removes outputs from the sources, except of cells tagged nbval-check-output: nbval
+        compares these rounded tables with a fresh run.
+accept  copies the executed tables into the sources, when moved numbers are meant.
+
+A second run of the same notebook says who is at work and waits. Exit codes: 0, 1 if something has
+failed, 2 if what is asked for cannot be, 128 and the number of the signal that stopped a run.
 """
+
+# What the lock provides is imported after the environment has been compared with it.
 
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
-import json
-import multiprocessing
 import os
-import re
-import shutil
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import nbformat
-import papermill
-from ipykernel.kernelspec import get_kernel_dict
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
+from tools import environment, fingerprint
 
-from tools import fingerprint
-
-CHECKED = "nbval-check-output"
-CELL_SECONDS = 600
-_IS_TERMINAL = sys.stderr.isatty()
-WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-
-Notebook = Any  # nbformat.NotebookNode is untyped
+if TYPE_CHECKING:
+    from tools.runner import Job
 
 
-class OwnKernel(AsyncKernelManager):
-    """Starts the interpreter that runs this module, whatever kernels the machine knows.
-
-    No bars inside notebooks, and the same hash order in every run.
-    """
-
-    transport_encryption = "auto"  # else each kernel warns that it has none
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        """The kernel to start, instead of the registered one of that name."""
-        environment = {"TQDM_DISABLE": "1", "PYTHONHASHSEED": "0"}
-        return KernelSpec(**get_kernel_dict(), env=environment)
+class Refused(Exception):
+    """What is asked for cannot be."""
 
 
 def sources(root: Path) -> list[Path]:
@@ -61,270 +41,188 @@ def sources(root: Path) -> list[Path]:
     return sorted((root / "notebooks").glob("*.ipynb"))
 
 
-def inputs_hash(source: Path, root: Path) -> str:
-    """Return the hash of everything that the outputs of a notebook depend on."""
-    cells = [(cell.cell_type, cell.source, cell.metadata) for cell in _read(source).cells]
-    tools = [Path(__file__), Path(fingerprint.__file__)]
-    read = fingerprint.package_sources(root)
-    if any("claims.load" in text for _, text, _ in cells):
-        read += (root / "book").glob("claims.*")
-    files = fingerprint.of_files(read, root)
-    return fingerprint.of_value(
-        [cells, files, fingerprint.of_files(tools, Path(__file__).parent), sys.version]
-    )
-
-
-def is_up_to_date(source: Path, root: Path) -> bool:
-    """Tell whether the executed notebook and all its files are those of today's sources."""
-    executed = root / "book" / "executed"
-    manifest = _read_manifest(executed / f"{source.stem}.json")
-    outputs = manifest.get("outputs", {})
-    return (
-        bool(outputs)
-        and manifest["inputs"] == inputs_hash(source, root)
-        and outputs == fingerprint.of_files([executed / name for name in outputs], executed)
-    )
-
-
-def run(source: Path, root: Path, title: str, bar: bool = True) -> bool:
-    """Execute a notebook and put what it made into ``book/executed``; tell whether it worked."""
-    executed = root / "book" / "executed"
-    staging = executed / ".staging" / source.stem
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    failed = executed / f"{source.stem}.failed.ipynb"
-    failed.unlink(missing_ok=True)
-    output = staging / source.name
-    inputs = inputs_hash(source, root)
-    start = time.monotonic()
+def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) -> int:
+    """Run the command line; return its exit code."""
     try:
-        papermill.execute_notebook(
-            source,
-            output,
-            cwd=staging,
-            kernel_name="python3",
-            kernel_manager_class=OwnKernel,
-            coalesce_streams=True,
-            execution_timeout=CELL_SECONDS,
-            progress_bar=bar and {"desc": title, "mininterval": 0.5 if _IS_TERMINAL else 5},
-        )
-        if _unfinished(_read(output)):  # papermill takes sys.exit(0) in a cell for a good end
-            raise RuntimeError("the notebook ended early")
-    except Exception as error:  # whatever went wrong, the last good output must stay
-        if output.exists():
-            os.replace(output, failed)
-        _report(source, failed, error)
-        return False
-    print(f"{title}: {time.monotonic() - start:.1f} s", flush=True)
-    _write(_deterministic(_read(output)), output)
-    _install(source.stem, staging, executed, inputs)
-    return True
+        options = _parser().parse_args(arguments)
+        if drift := environment.drift(root):
+            more = f" and {len(drift) - 3} more" if len(drift) > 3 else ""
+            raise Refused(f"{', '.join(drift[:3])}{more}\nTo mend it: {environment.mend()}")
+        return options.act(options, _select(options.names, root), root)
+    except Refused as refused:
+        print(f"refused: {refused}", file=sys.stderr)
+        return 2
 
 
-def run_all(selected: Sequence[Path], root: Path, workers: int) -> bool:
-    """Run what is not up to date, several notebooks at a time; tell whether all went well.
-
-    While one draws its figures the other computes. With a single one there is a bar of its cells.
-    """
-    jobs = []
-    for index, source in enumerate(selected, start=1):
-        title = f"[{index}/{len(selected)}] {source.stem}"
-        if is_up_to_date(source, root):
-            print(f"{title}: up to date", flush=True)
-        else:
-            jobs.append((source, root, title))
-    workers = min(max(1, workers), len(jobs))
-    if workers <= 1:
-        worked = [run(*job) for job in jobs]
-        return all(worked)
-    print(f"Running {len(jobs)} notebooks, {workers} at a time", flush=True)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        worked = list(pool.map(_run_without_bar, jobs))
-    return all(worked)
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Refused(message)
 
 
-def _run_without_bar(job: tuple[Path, Path, str]) -> bool:
-    return run(*job, bar=False)
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m tools.notebooks", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for act in (_run, _verify, _check, _strip, _accept):
+        command = commands.add_parser(act.__name__[1:])
+        command.add_argument("names", nargs="*", help="without .ipynb; all if none is given")
+        command.set_defaults(act=act)
+        if act is _run:
+            command.add_argument("-p", action="append", default=[], metavar="name=value")
+            command.add_argument(
+                "--workers",
+                type=_count,
+                default=os.cpu_count() or 1,
+                metavar="N",
+                help="notebooks that run at a time, by default one for each core",
+            )
+            command.add_argument(
+                "--cell-seconds",
+                type=_count,
+                default=600,
+                metavar="N",
+                help="how long a cell may take, by default 600",
+            )
+    return parser
 
 
-def _unfinished(notebook: Notebook) -> bool:
-    """Tell whether a cell was not run to its end."""
-    return any(
-        cell.execution_count is None or any(o.output_type == "error" for o in cell.outputs)
-        for cell in notebook.cells
-        if cell.cell_type == "code" and cell.source.strip()
-    )
-
-
-def _install(name: str, staging: Path, executed: Path, inputs: str) -> None:
-    """Move all new files into place, drop those no longer made, and write the manifest last."""
-    manifest = executed / f"{name}.json"
-    old = set(_read_manifest(manifest).get("outputs", {}))
-    outputs = fingerprint.of_files(staging.rglob("*"), staging)
-    manifest.unlink(missing_ok=True)
-    for path in old - set(outputs):
-        (executed / path).unlink(missing_ok=True)
-    for path in outputs:
-        (executed / path).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staging / path, executed / path)
-    shutil.rmtree(staging)
-    text = json.dumps({"inputs": inputs, "outputs": outputs}, indent=1)
-    (staging.parent / manifest.name).write_text(text)
-    os.replace(staging.parent / manifest.name, manifest)
-
-
-def _deterministic(notebook: Notebook) -> Notebook:
-    """Remove times, paths and random ids, so that two equal runs give equal files."""
-    text = nbformat.writes(notebook)
-    for index, model_id in enumerate(_widget_ids(notebook)):
-        text = text.replace(model_id, f"{index:032x}")
-    notebook = nbformat.reads(text, as_version=4)
-    notebook.metadata.pop("papermill", None)
-    for index, cell in enumerate(notebook.cells):
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.id = f"injected-{index}"
-    return notebook
-
-
-def _widget_ids(notebook: Notebook) -> list[str]:
-    """Return the ids of all widgets in an order that does not depend on them.
-
-    First come those on display, each followed by what it refers to, then the others, such as
-    links, by what they say.
-    """
-    state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
-    said = {model_id: json.dumps(model, sort_keys=True) for model_id, model in state.items()}
-    found: list[str] = []
-
-    def visit(model_id: str) -> None:
-        if model_id in said and model_id not in found:
-            found.append(model_id)
-            for other in re.findall(r"IPY_MODEL_(\w+)", said[model_id]):
-                visit(other)
-
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            visit(output.get("data", {}).get(WIDGET_VIEW, {}).get("model_id", ""))
-    known = dict(said)
-    for index, model_id in enumerate(found):
-        known = {other: text.replace(model_id, f"#{index}") for other, text in known.items()}
-
-    def without_ids(model_id: str) -> str:
-        return re.sub(r"IPY_MODEL_\w+", "", known[model_id])
-
-    for model_id in sorted(said.keys() - set(found), key=without_ids):
-        visit(model_id)
-    return found
-
-
-def _report(source: Path, failed: Path, error: Exception) -> None:
-    """Say which cell failed, why, and how to look at it."""
-    print(f"\n{source.stem} failed.", file=sys.stderr)
-    if failed.exists():
-        started = [
-            c for c in _read(failed).cells if c.metadata.get("papermill", {}).get("start_time")
-        ]
-        for cell in started[-1:]:
-            print(f"\n{cell.source}\n", file=sys.stderr)
-    if isinstance(error, papermill.PapermillExecutionError):
-        print(f"{error.ename}: {error.evalue}", file=sys.stderr)
-    else:
-        reason = str(error).partition("\n")[0]
-        print(f"{type(error).__name__}: {reason}", file=sys.stderr)
-    if failed.exists():
-        print(f"\nTo look at it: jupyter lab {failed}", file=sys.stderr)
-
-
-def strip(notebook: Notebook) -> Notebook:
-    """Return the notebook without what running it leaves behind, but with the checked tables."""
-    for cell in notebook.cells:
-        for name in ("execution", "collapsed", "papermill"):
-            cell.metadata.pop(name, None)
-        if cell.cell_type == "code":
-            cell.outputs = list(_tables(cell))
-            cell.execution_count = 1 if cell.outputs else None  # nbval wants a number
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
-    return notebook
-
-
-def _tables(cell: Notebook) -> Iterator[Notebook]:
-    if CHECKED in cell.metadata.get("tags", []):
-        for output in cell.outputs:
-            if output.output_type == "execute_result":
-                output.execution_count = 1
-            yield output
-
-
-def accept(source: Path, root: Path) -> None:
-    """Copy the executed tables into the source."""
-    executed = {cell.id: cell for cell in _read(root / "book" / "executed" / source.name).cells}
-    notebook = _read(source)
-    for cell in notebook.cells:
-        if CHECKED in cell.metadata.get("tags", []):
-            cell.outputs = executed[cell.id].outputs
-    _write(strip(notebook), source)
-
-
-def _read(path: Path) -> Notebook:
-    return nbformat.read(path, as_version=4)
-
-
-def _write(notebook: Notebook, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    nbformat.write(notebook, temporary)
-    os.replace(temporary, path)
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError):
-        return {}
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 10**6:
+        raise argparse.ArgumentTypeError(f"must be an integer from 1 to a million, got {text!r}")
+    return int(text)
 
 
 def _select(names: Sequence[str], root: Path) -> list[Path]:
-    """Return the notebooks with the given names, all if there are none; exit on an unknown one."""
+    """Return the notebooks with the given names, all if there are none."""
     known = {path.stem: path for path in sources(root)}
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0)
-            hint = f", did you mean {near[0]}?" if near else ""
-            print(f"no notebook is called {name!r}{hint}", file=sys.stderr)
-            raise SystemExit(2)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise Refused(f"there is no notebook {name!r}{hint}")
+        if names.count(name) > 1:
+            raise Refused(f"the notebook {name!r} stands there twice")
     return [known[name] for name in names] if names else list(known.values())
 
 
-def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) -> int:
-    """Run the command line; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.notebooks", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("command", choices=("run", "strip", "check", "accept"))
-    parser.add_argument("names", nargs="*", help="notebooks without .ipynb; all if none is given")
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=os.cpu_count(),
-        help="notebooks that run at a time, by default one for each core",
-    )
-    options = parser.parse_args(arguments)
-    selected = _select(options.names, root)
-    if options.command == "run":
-        return 0 if run_all(selected, root, options.workers) else 1
-    good = True
-    for source in selected:
-        if options.command == "strip":
-            _write(strip(_read(source)), source)
-        elif options.command == "accept":
-            accept(source, root)
-        elif strip(_read(source)) != _read(source):
-            good = False
-            print(f"{source.name} holds outputs: run `make format`", file=sys.stderr)
+def _run(options: argparse.Namespace, selected: Sequence[Path], root: Path) -> int:
+    from tools import runner
+
+    if options.p and len(options.names) != 1:
+        raise Refused("-p needs the name of one notebook")
+    jobs = [job_of(path, root, options.p, options.cell_seconds) for path in selected]
+    try:
+        good = runner.run_all(jobs, options.workers)
+    except runner.Stopped as stopped:
+        print(f"Stopped by {stopped}; the same command goes on from here.", file=sys.stderr)
+        return 128 + stopped.number
+    if good and jobs and jobs[0].changed:
+        print(f"Its files are in {jobs[0].folder}")
     return 0 if good else 1
+
+
+def job_of(source: Path, root: Path, given: Sequence[str] = (), cell_seconds: float = 600) -> Job:
+    """Return what to run, with parameters such as ``distance=20`` in place of the notebook's.
+
+    Raises
+    ------
+    Refused
+        If a parameter is not one that the notebook's schema allows, or the schema is none.
+    """
+    from splitlib.parameters import check_values
+    from tools import cells, manifest, runner
+
+    try:
+        schema, values = cells.parameters_of(cells.read(source))
+        wanted = _parse(given)
+        check_values(schema, values | wanted)
+    except (OSError, TypeError, ValueError) as error:
+        raise Refused(f"{source.stem}: {error}") from error
+    typed = {name: _as(schema[name], value) for name, value in wanted.items()}
+    changed = {name: value for name, value in typed.items() if value != values[name]}
+    folder = manifest.folder_of_book(root)
+    if changed:
+        folder = root / "runs" / f"{source.stem}-{fingerprint.of_value(changed)[:8]}"
+    return runner.Job(source, root, folder, values | changed, changed, cell_seconds)
+
+
+def _parse(given: Sequence[str]) -> dict[str, Any]:
+    """Return the values of ``name=value``: Python's literals, or else the text as it is."""
+    values: dict[str, Any] = {}
+    for item in given:
+        name, equals, text = item.partition("=")
+        if not equals:
+            raise ValueError(f"-p takes name=value, got {item!r}")
+        if name in values:
+            raise ValueError(f"the parameter {name!r} is given twice")
+        try:
+            values[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            values[name] = text
+    return values
+
+
+def _as(kind: Any, value: Any) -> Any:
+    """Return a checked value in the type of its parameter, so that 50 and 50.0 are the same."""
+    if isinstance(value, (list, tuple)):
+        return [_as(kind.__args__[0], item) for item in value]
+    return getattr(kind, "__args__", [kind])[0](value)
+
+
+def _verify(options: argparse.Namespace, selected: Sequence[Path], root: Path) -> int:
+    found = faults(selected, root)
+    for fault in found:
+        print(fault, file=sys.stderr)
+    if not found:
+        print(f"{len(selected)} notebooks and all that they have made are as they should be.")
+    return 1 if found else 0
+
+
+def faults(selected: Sequence[Path], root: Path) -> list[str]:
+    """Return what is stale, missing, altered or left over in ``book/executed``, in lines."""
+    from tools import manifest
+
+    of_each = {path.stem: job_of(path, root).faults() for path in selected}
+    found = [f"{name}: {', '.join(said)}" for name, said in of_each.items() if said]
+    if not found and len(selected) == len(sources(root)):
+        strays = manifest.strays(manifest.folder_of_book(root))
+        found = [f"{name}: no notebook has made it" for name in strays]
+    return found
+
+
+def _check(options: argparse.Namespace, selected: Sequence[Path], root: Path) -> int:
+    from tools import cells
+
+    found = []
+    for source in selected:
+        try:
+            cells.parameters_of(cells.read(source))
+        except ValueError as error:
+            found.append(f"{source.stem}: {error}")
+        else:
+            if cells.strip(cells.read(source)) != cells.read(source):
+                found.append(f"{source.stem}: it holds outputs, run `make format`")
+    for fault in found:
+        print(fault, file=sys.stderr)
+    return 1 if found else 0
+
+
+def _strip(options: argparse.Namespace, selected: Sequence[Path], root: Path) -> int:
+    from tools import cells
+
+    for source in selected:
+        cells.write(cells.strip(cells.read(source)), source)
+    return 0
+
+
+def _accept(options: argparse.Namespace, selected: Sequence[Path], root: Path) -> int:
+    from tools import cells, manifest
+
+    if stale := faults(selected, root):
+        raise Refused(f"{stale[0]}\nRun `make figures` first")
+    for source in selected:
+        cells.accept(source, manifest.folder_of_book(root) / source.name)
+    return 0
 
 
 if __name__ == "__main__":

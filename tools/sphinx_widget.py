@@ -16,7 +16,7 @@ from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from tools.notebooks import WIDGET_STATE, WIDGET_VIEW
+from tools.cells import WIDGET_STATE, WIDGET_VIEW
 
 
 class Widget(SphinxDirective):

@@ -1,0 +1,165 @@
+"""The cells of a notebook: its parameters, what a run leaves in them, and what may stay."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from splitlib.parameters import schema_of
+
+CHECKED = "nbval-check-output"
+CHECK = "sl.check_parameters(globals())"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+Notebook = Any  # nbformat.NotebookNode is untyped
+
+
+def read(path: Path) -> Notebook:
+    """Return a notebook.
+
+    Raises
+    ------
+    ValueError
+        If the file holds none.
+    """
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except (ValueError, AttributeError, nbformat.ValidationError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{path.name} is no notebook: {reason}") from error
+    return notebook
+
+
+def write(notebook: Notebook, path: Path) -> None:
+    """Write a notebook, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    nbformat.write(notebook, temporary)
+    os.replace(temporary, path)
+
+
+def parameters_of(notebook: Notebook) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the types and the values that a notebook's ``parameters`` cell declares.
+
+    Raises
+    ------
+    ValueError
+        If there is not exactly one such cell, if it does not hold annotated literals alone, if
+        the next code does not check them, or if the notebook is not for Python.
+    """
+    language = notebook.metadata.get("kernelspec", {}).get("language", "python")
+    if language != "python":
+        raise ValueError(f"its kernel must be one for python, not for {language}")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    tagged = [
+        index for index, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", [])
+    ]
+    if len(tagged) != 1:
+        raise ValueError(f"one code cell must have the tag 'parameters', not {len(tagged)}")
+    (index,) = tagged
+    try:
+        schema = schema_of(code[index].source)
+    except SyntaxError as error:
+        raise ValueError(f"its cell of parameters is no Python: {error.msg}") from error
+    following = code[index + 1].source if index + 1 < len(code) else ""
+    if not following.startswith(CHECK):
+        raise ValueError(f"the code after its cell of parameters must begin with {CHECK}")
+    body = ast.parse(code[index].source).body
+    values = [ast.literal_eval(statement.value) for statement in body]
+    return schema, dict(zip(schema, values, strict=True))
+
+
+def unfinished(notebook: Notebook) -> bool:
+    """Tell whether a cell was not run to its end."""
+    return any(
+        cell.execution_count is None or any(o.output_type == "error" for o in cell.outputs)
+        for cell in notebook.cells
+        if cell.cell_type == "code" and cell.source.strip()
+    )
+
+
+def strip(notebook: Notebook) -> Notebook:
+    """Return the notebook without what running it leaves behind, but with the checked tables."""
+    for cell in notebook.cells:
+        for name in ("execution", "collapsed", "papermill"):
+            cell.metadata.pop(name, None)
+        if cell.cell_type == "code":
+            cell.outputs = list(_tables(cell))
+            cell.execution_count = 1 if cell.outputs else None  # nbval wants a number
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    return notebook
+
+
+def _tables(cell: Notebook) -> Iterator[Notebook]:
+    if CHECKED in cell.metadata.get("tags", []):
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = 1
+            yield output
+
+
+def accept(source: Path, executed: Path) -> None:
+    """Copy the executed tables into the source."""
+    fresh = {cell.id: cell for cell in read(executed).cells}
+    notebook = read(source)
+    for cell in notebook.cells:
+        if CHECKED in cell.metadata.get("tags", []):
+            cell.outputs = fresh[cell.id].outputs
+    write(strip(notebook), source)
+
+
+def deterministic(notebook: Notebook) -> Notebook:
+    """Remove times, paths and random ids, so that two equal runs give equal files."""
+    text = nbformat.writes(notebook)
+    for index, model_id in enumerate(_widget_ids(notebook)):
+        text = text.replace(model_id, f"{index:032x}")
+    notebook = nbformat.reads(text, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    for index, cell in enumerate(notebook.cells):
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = f"injected-{index}"
+    return notebook
+
+
+def _widget_ids(notebook: Notebook) -> list[str]:
+    """Return the ids of all widgets in an order that does not depend on them.
+
+    First come those on display, each followed by what it refers to, then the others, such as
+    links, by what they say.
+    """
+    state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    said = {model_id: json.dumps(model, sort_keys=True) for model_id, model in state.items()}
+    found: list[str] = []
+
+    def visit(model_id: str) -> None:
+        if model_id in said and model_id not in found:
+            found.append(model_id)
+            for other in re.findall(r"IPY_MODEL_(\w+)", said[model_id]):
+                visit(other)
+
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            visit(output.get("data", {}).get(WIDGET_VIEW, {}).get("model_id", ""))
+    known = dict(said)
+    for index, model_id in enumerate(found):
+        known = {other: text.replace(model_id, f"#{index}") for other, text in known.items()}
+
+    def without_ids(model_id: str) -> str:
+        return re.sub(r"IPY_MODEL_\w+", "", known[model_id])
+
+    for model_id in sorted(said.keys() - set(found), key=without_ids):
+        visit(model_id)
+    return found

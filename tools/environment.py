@@ -1,0 +1,82 @@
+"""The environment of a run: whether it holds what the lock says, and what it is.
+
+Asked before anything else is imported, so that a missing package is named in a sentence.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+
+def drift(root: Path) -> list[str]:
+    """Return, in a phrase each, which packages of the lock are missing or of another version."""
+    try:
+        locked = _locked(root / "requirements.lock")
+    except ImportError:
+        return ["packaging is missing"]
+    except (OSError, ValueError) as error:
+        return [f"requirements.lock cannot be read: {error}".partition("\n")[0]]
+    found = []
+    for name, version in locked.items():
+        try:
+            installed = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found.append(f"{name} is missing")
+        else:
+            if installed != version:
+                found.append(f"{name} is {installed}, and {version} in the lock")
+    return found
+
+
+def mend() -> str:
+    """Return the line that brings the environment back to the lock."""
+    return f"{sys.executable} -m pip install --require-hashes -r requirements.lock"
+
+
+def _locked(lock: Path) -> dict[str, str]:
+    """Return the version of each package that the lock has for this machine."""
+    from packaging.requirements import Requirement
+
+    versions = {}
+    for line in lock.read_text().splitlines():
+        if line[:1].isalnum():
+            requirement = Requirement(line.rstrip("\\ "))
+            if requirement.marker is None or requirement.marker.evaluate():
+                (specifier,) = requirement.specifier
+                versions[requirement.name] = specifier.version
+    return versions
+
+
+def describe(root: Path) -> dict[str, Any]:
+    """Return what a result may depend on beyond its sources: interpreter, packages, CPU."""
+    import numpy as np
+    from llvmlite import binding
+
+    features: Any = np.show_config(mode="dicts")
+    return {
+        "python": sys.version,
+        "executable": sys.executable,
+        "platform": platform.platform(),
+        "packages": {name: metadata.version(name) for name in _locked(root / "requirements.lock")},
+        "cpu": binding.get_host_cpu_name(),
+        "cpu_features": features["SIMD Extensions"]["found"],
+    }
+
+
+def git_state(root: Path) -> dict[str, Any] | None:
+    """Return commit and whether anything has changed since, or None where git knows nothing."""
+    try:
+        commit = _git(root, "rev-parse", "HEAD").strip()
+        return {"commit": commit, "changed": bool(_git(root, "status", "--porcelain").strip())}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout

@@ -1,0 +1,106 @@
+"""What a run leaves beside its files: the manifest, by which each of them can be verified.
+
+A manifest is written last. It holds the hashes of what went in and of what came out, and what
+else a reader of the numbers may ask for years later; and it is sealed by its own hash.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tools import cells, fingerprint
+
+_TOOLS = ("cells", "fingerprint", "manifest", "runner")
+
+
+def folder_of_book(root: Path) -> Path:
+    """Return where the runs with the notebooks' own parameters go."""
+    return root / "book" / "executed"
+
+
+def inputs(source: Path, root: Path) -> dict[str, str]:
+    """Return the hash of everything that the outputs of a notebook depend on, by name."""
+    notebook = cells.read(source)
+    read = fingerprint.package_sources(root)
+    if any("claims.load" in cell.source for cell in notebook.cells):
+        read += (root / "book").glob("claims.*")
+    tools = [Path(__file__).parent / f"{name}.py" for name in _TOOLS]
+    said = [(cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
+    return {
+        f"notebooks/{source.name}": fingerprint.of_value(said),
+        "Python": sys.version,
+        **fingerprint.of_files(read, root),
+        **fingerprint.of_files(tools, Path(__file__).parent.parent),
+    }
+
+
+def write(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a manifest, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(_sealed(content))
+    sync(temporary)
+    os.replace(temporary, path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return a manifest, empty if there is none or if a single byte of it is another one."""
+    try:
+        text = path.read_text()
+        content = json.loads(text)
+        content.pop("seal")
+        return dict(content) if text == _sealed(content) else {}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return {}
+
+
+def _sealed(content: Mapping[str, Any]) -> str:
+    return json.dumps({**content, "seal": fingerprint.of_value(content)}, indent=1) + "\n"
+
+
+def faults(source: Path, root: Path, folder: Path, values: Mapping[str, Any]) -> list[str]:
+    """Return, in a phrase each, why the files in a folder are not those of today's sources.
+
+    ``values`` are the parameters that the run should have had.
+    """
+    path = folder / f"{source.stem}.json"
+    known = read(path)
+    if not known:
+        return [f"{path.name} is altered" if path.exists() else "it has not been run"]
+    found = []
+    outputs = fingerprint.of_files([folder / name for name in known["outputs"]], folder)
+    for name, digest in known["outputs"].items():
+        if name not in outputs:
+            found.append(f"{name} is missing")
+        elif outputs[name] != digest:
+            found.append(f"{name} is altered")
+    today = inputs(source, root)
+    for name in sorted(today.keys() | known["inputs"].keys()):
+        if today.get(name) != known["inputs"].get(name):
+            found.append(f"{name} has changed since")
+    if known["parameters"] != values:
+        found.append("it was run with other parameters")
+    return found
+
+
+def strays(folder: Path) -> list[str]:
+    """Return the artefacts in a folder that no run has left there."""
+    files: list[Path] = [path for kind in ("data/*", "figures/*") for path in folder.glob(kind)]
+    files += [path for path in folder.glob("*.ipynb") if not path.name.endswith(".failed.ipynb")]
+    known = {name for path in folder.glob("*.json") for name in read(path).get("outputs", ())}
+    names = (path.relative_to(folder).as_posix() for path in files)
+    return sorted(name for name in names if name not in known)
+
+
+def sync(*paths: Path) -> None:
+    """Have the disk hold files or folders for good."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

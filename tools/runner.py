@@ -1,0 +1,311 @@
+"""Run notebooks by papermill so that nothing is lost and nothing is half done.
+
+A run works in a folder of its own, under a lock of its own. When it has ended well, all its files
+are made durable, then a manifest beside them; then they are moved into place one by one, the
+manifest last. A run that is killed before leaves what was there; one that is killed while files
+are being moved is finished by the next run, which finds the manifest and goes on.
+
+Kernels are children of this process. They end when it is told to stop, and, since each of them
+watches its parent, also when it is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import papermill
+import psutil
+from filelock import FileLock, Timeout
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+
+from tools import cells, environment, fingerprint, manifest
+
+CELL_SECONDS = 600.0
+_IS_TERMINAL = sys.stderr.isatty()
+_STOPPING = threading.Event()
+
+
+class OwnKernel(AsyncKernelManager):
+    """Starts the interpreter that runs this module, whatever kernels the machine knows.
+
+    No bars inside notebooks, and the same hash order in every run.
+    """
+
+    transport_encryption = "auto"  # else each kernel warns that it has none
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """The kernel to start, instead of the registered one of that name."""
+        kernel_environment = {"TQDM_DISABLE": "1", "PYTHONHASHSEED": "0"}
+        return KernelSpec(**get_kernel_dict(), env=kernel_environment)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A notebook to run, with the parameters that differ from its own, into a folder."""
+
+    source: Path
+    root: Path
+    folder: Path
+    values: Mapping[str, Any]
+    changed: Mapping[str, Any]
+    cell_seconds: float = CELL_SECONDS
+
+    @property
+    def name(self) -> str:
+        """The name of the notebook."""
+        return self.source.stem
+
+    @property
+    def staging(self) -> Path:
+        """The folder that the notebook runs in."""
+        return self.folder / ".staging" / self.name
+
+    def faults(self) -> list[str]:
+        """Return why the files in the folder are not those of this job."""
+        return manifest.faults(self.source, self.root, self.folder, self.values)
+
+
+class Stopped(BaseException):
+    """Somebody wants this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def run_all(jobs: Sequence[Job], workers: int) -> bool:
+    """Run what is not up to date, several notebooks at a time; tell whether all went well.
+
+    Raises
+    ------
+    Stopped
+        On Ctrl-C, SIGTERM or SIGHUP, when all kernels have ended.
+    """
+    titles = [f"[{index}/{len(jobs)}] {job.name}" for index, job in enumerate(jobs, start=1)]
+    _STOPPING.clear()
+    with _stoppable(), ThreadPoolExecutor(workers) as pool:
+        try:
+            bar = len(jobs) == 1
+            futures = [pool.submit(run, *pair, bar) for pair in zip(jobs, titles, strict=True)]
+            wait(futures)
+        except Stopped:
+            _STOPPING.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            _end_kernels(futures)
+            raise
+    return all(future.result() for future in futures)
+
+
+def run(job: Job, title: str, bar: bool) -> bool:
+    """Bring the files of one job up to date; tell whether it worked."""
+    try:
+        with locked(job.folder, [job.name]):
+            _finish_interrupted(job)
+            if not job.faults():
+                print(f"{title}: up to date", flush=True)
+                return True
+            print(f"{title}: running", flush=True)
+            started = time.time()
+            executed = _execute(job, title, bar)
+            if executed:
+                _install(job, _manifest(job, started))
+                print(f"{title}: {time.time() - started:.1f} s", flush=True)
+            return executed
+    except OSError as error:
+        print(f"\n{job.name} failed: {_reason(error, job.folder)}", file=sys.stderr)
+        return False
+
+
+@contextlib.contextmanager
+def locked(folder: Path, names: Iterable[str]) -> Iterator[None]:
+    """Hold the outputs of notebooks alone; wait while another process has them, and say which.
+
+    The system itself drops the lock of a process that dies, so that none is ever stale.
+    """
+    locks = folder / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        for name in sorted(names):
+            lock, holder = FileLock(locks / f"{name}.lock"), locks / f"{name}.holder"
+            try:
+                lock.acquire(timeout=0.2)
+            except Timeout:
+                print(f"{name}: waiting for {_text(holder) or 'another process'}", flush=True)
+                while not lock.is_locked:
+                    if _STOPPING.is_set():
+                        raise InterruptedError("stopped while waiting") from None
+                    with contextlib.suppress(Timeout):
+                        lock.acquire(timeout=0.5)
+            stack.callback(lock.release)
+            holder.write_text(f"process {os.getpid()}, which began at {time.strftime('%H:%M:%S')}")
+            stack.callback(holder.unlink, missing_ok=True)
+        yield
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _execute(job: Job, title: str, bar: bool) -> bool:
+    """Execute a notebook in its staging folder; tell whether it got to its end."""
+    _discard(job.staging)
+    job.staging.mkdir(parents=True)
+    failed = job.folder / f"{job.name}.failed.ipynb"
+    failed.unlink(missing_ok=True)
+    output = job.staging / job.source.name
+    try:
+        papermill.execute_notebook(
+            job.source,
+            output,
+            dict(job.changed),
+            kernel_name="python3",
+            kernel_manager_class=OwnKernel,
+            resources={"metadata": {"path": str(job.staging)}},  # where the kernel works
+            coalesce_streams=True,
+            execution_timeout=job.cell_seconds,
+            progress_bar=bar and {"desc": title, "mininterval": 0.5 if _IS_TERMINAL else 5},
+        )
+        if cells.unfinished(cells.read(output)):  # papermill takes sys.exit(0) for a good end
+            raise RuntimeError("the notebook ended early")
+    except Exception as error:  # whatever went wrong, the last good output must stay
+        if not _STOPPING.is_set():
+            if output.exists():
+                os.replace(output, failed)
+            _report(job, failed, error)
+        _discard(job.staging)
+        return False
+    cells.write(cells.deterministic(cells.read(output)), output)
+    return True
+
+
+def _manifest(job: Job, started: float) -> dict[str, Any]:
+    """Return all that is to be known of a run that has ended well."""
+    return {
+        "notebook": job.name,
+        "parameters": job.values,
+        "seeds": {name: value for name, value in job.values.items() if "seed" in name},
+        "outputs": fingerprint.of_files(job.staging.rglob("*"), job.staging),
+        "inputs": manifest.inputs(job.source, job.root),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 1),
+        "git": environment.git_state(job.root),
+        "environment": environment.describe(job.root),
+    }
+
+
+def _install(job: Job, content: Mapping[str, Any]) -> None:
+    """Make all new files durable, then the manifest, and move everything into place."""
+    files = [job.staging / name for name in content["outputs"]]
+    manifest.sync(*files, *{file.parent for file in files})
+    manifest.write(job.staging / f"{job.name}.json", content)
+    manifest.sync(job.staging)
+    _move(job)
+
+
+def _finish_interrupted(job: Job) -> None:
+    """Go on where a run was killed while its files were being moved into place."""
+    if manifest.read(job.staging / f"{job.name}.json"):
+        _move(job)
+
+
+def _move(job: Job) -> None:
+    """Move what is left in the staging folder into place, the manifest last."""
+    ready = job.staging / f"{job.name}.json"
+    new, old = manifest.read(ready)["outputs"], manifest.read(job.folder / ready.name)
+    folders = {job.folder}
+    for name in new:
+        target = job.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folders.add(target.parent)
+        if (job.staging / name).exists():  # unless it had been moved before the run was killed
+            os.replace(job.staging / name, target)
+    for name in old.get("outputs", {}).keys() - new.keys():
+        (job.folder / name).unlink(missing_ok=True)
+    manifest.sync(*folders)
+    os.replace(ready, job.folder / ready.name)
+    manifest.sync(job.folder)
+    _discard(job.staging)
+
+
+def _discard(staging: Path) -> None:
+    """Remove a staging folder, even while the kernel of a killed run may still write into it."""
+    if staging.exists():
+        aside = staging.with_name(f".{staging.name}.{os.getpid()}")
+        os.replace(staging, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _report(job: Job, failed: Path, error: Exception) -> None:
+    """Say which cell failed, why, and how to look at it."""
+    print(f"\n{job.name} failed.", file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):  # no disk had room for it
+        started = [
+            cell
+            for cell in cells.read(failed).cells
+            if cell.metadata.get("papermill", {}).get("start_time")
+        ]
+        for cell in started[-1:]:
+            print(f"\n{cell.source}\n", file=sys.stderr)
+    print(_reason(error, job.folder), file=sys.stderr)
+    if failed.exists():
+        print(f"\nTo look at it: jupyter lab {failed}", file=sys.stderr)
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    """Return what went wrong in a line."""
+    if isinstance(error, papermill.PapermillExecutionError):
+        return f"{error.ename}: {error.evalue}"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space is left on the disk of {folder}; what was there has not been touched"
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Raise `Stopped` on Ctrl-C, SIGTERM and SIGHUP, once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets signals
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)  # an impatient second one changes nothing
+        raise Stopped(number)
+
+    before: list[tuple[int, Callable[..., Any] | int | None]]
+    before = [(number, signal.signal(number, stop)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _end_kernels(futures: Sequence[Future[bool]]) -> None:
+    """Kill this process's children until no run waits for one any more."""
+    while True:
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        if not wait(futures, timeout=0.1).not_done:
+            return
