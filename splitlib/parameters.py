@@ -93,7 +93,11 @@ def schema_of(source: str) -> dict[str, Any]:
         kind = _TYPES.get(text.removeprefix("list[").removesuffix("]"))
         if kind is None:
             raise ValueError(f"{name} must be a float, an int, a str or a list of them, not {text}")
-        ast.literal_eval(statement.value)
+        try:
+            ast.literal_eval(statement.value)
+        except ValueError as error:
+            written = ast.unparse(statement.value)
+            raise ValueError(f"{name} must be a literal, got {written}") from error
         schema[name] = list[kind] if text.startswith("list[") else kind  # type: ignore[valid-type]
     return schema
 

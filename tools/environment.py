@@ -14,13 +14,17 @@ from typing import Any
 
 
 def drift(root: Path) -> list[str]:
-    """Return, in a phrase each, which packages of the lock are missing or of another version."""
+    """Return, in a phrase each, which packages of the lock are missing or of another version.
+
+    Raises
+    ------
+    ValueError
+        If the lock cannot be read.
+    """
     try:
         locked = _locked(root / "requirements.lock")
     except ImportError:
         return ["packaging is missing"]
-    except (OSError, ValueError) as error:
-        return [f"requirements.lock cannot be read: {error}".partition("\n")[0]]
     found = []
     for name, version in locked.items():
         try:
@@ -40,15 +44,23 @@ def mend() -> str:
 
 def _locked(lock: Path) -> dict[str, str]:
     """Return the version of each package that the lock has for this machine."""
-    from packaging.requirements import Requirement
+    from packaging.requirements import InvalidRequirement, Requirement
 
+    try:
+        lines = lock.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{lock.name} cannot be read: {type(error).__name__}") from error
     versions = {}
-    for line in lock.read_text().splitlines():
-        if line[:1].isalnum():
+    for line in lines:
+        if not line.strip() or line[0] in " #":  # hashes, and who wants the package
+            continue
+        try:
             requirement = Requirement(line.rstrip("\\ "))
-            if requirement.marker is None or requirement.marker.evaluate():
-                (specifier,) = requirement.specifier
-                versions[requirement.name] = specifier.version
+            (specifier,) = requirement.specifier
+        except (InvalidRequirement, ValueError) as error:
+            raise ValueError(f"{lock.name} has a line without name==version: {line!r}") from error
+        if requirement.marker is None or requirement.marker.evaluate():
+            versions[requirement.name] = specifier.version
     return versions
 
 

@@ -45,13 +45,21 @@ def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) 
     """Run the command line; return its exit code."""
     try:
         options = _parser().parse_args(arguments)
-        if drift := environment.drift(root):
-            more = f" and {len(drift) - 3} more" if len(drift) > 3 else ""
-            raise Refused(f"{', '.join(drift[:3])}{more}\nTo mend it: {environment.mend()}")
+        _compare_with_lock(root)
         return options.act(options, _select(options.names, root), root)
     except Refused as refused:
         print(f"refused: {refused}", file=sys.stderr)
         return 2
+
+
+def _compare_with_lock(root: Path) -> None:
+    try:
+        drift = environment.drift(root)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    if drift:
+        more = f" and {len(drift) - 3} more" if len(drift) > 3 else ""
+        raise Refused(f"{', '.join(drift[:3])}{more}\nTo mend it: {environment.mend()}")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -64,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for act in (_run, _verify, _check, _strip, _accept):
-        command = commands.add_parser(act.__name__[1:])
+        command = commands.add_parser(act.__name__[1:], allow_abbrev=False)
         command.add_argument("names", nargs="*", help="without .ipynb; all if none is given")
         command.set_defaults(act=act)
         if act is _run:
@@ -87,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10**6:
+    if not (text.isascii() and text.isdecimal() and 1 <= float(text) <= 1e6):
         raise argparse.ArgumentTypeError(f"must be an integer from 1 to a million, got {text!r}")
     return int(text)
 

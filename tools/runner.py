@@ -40,19 +40,30 @@ _IS_TERMINAL = sys.stderr.isatty()
 _STOPPING = threading.Event()
 
 
-class OwnKernel(AsyncKernelManager):
-    """Starts the interpreter that runs this module, whatever kernels the machine knows.
+#: What a kernel sees, whatever its user has set: this checkout's library, assertions, no startup
+#: files, figures in the notebook and in no style but ours, one hash order, and no bars.
+KERNEL_ENVIRONMENT = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "MATPLOTLIBRC": os.devnull,
+    "PYTHONHASHSEED": "0",
+    "PYTHONNOUSERSITE": "1",
+    "PYTHONOPTIMIZE": "",
+    "PYTHONPATH": str(fingerprint.ROOT),
+    "PYTHONSTARTUP": "",
+    "PYTHONWARNINGS": "",
+    "TQDM_DISABLE": "1",
+}
 
-    No bars inside notebooks, and the same hash order in every run.
-    """
+
+class OwnKernel(AsyncKernelManager):
+    """Starts the interpreter that runs this module, whatever kernels the machine knows."""
 
     transport_encryption = "auto"  # else each kernel warns that it has none
 
     @property
     def kernel_spec(self) -> KernelSpec:
         """The kernel to start, instead of the registered one of that name."""
-        kernel_environment = {"TQDM_DISABLE": "1", "PYTHONHASHSEED": "0"}
-        return KernelSpec(**get_kernel_dict(), env=kernel_environment)
+        return KernelSpec(**get_kernel_dict(), env=KERNEL_ENVIRONMENT)
 
 
 @dataclass(frozen=True)
@@ -121,12 +132,12 @@ def run(job: Job, title: str, bar: bool) -> bool:
                 print(f"{title}: up to date", flush=True)
                 return True
             print(f"{title}: running", flush=True)
-            started = time.time()
-            executed = _execute(job, title, bar)
-            if executed:
-                _install(job, _manifest(job, started))
-                print(f"{title}: {time.time() - started:.1f} s", flush=True)
-            return executed
+            started, inputs = time.time(), manifest.inputs(job.source, job.root)
+            if not _execute(job, inputs, bar and title):
+                return False
+            _install(job, _manifest(job, started, inputs))
+            print(f"{title}: {time.time() - started:.1f} s", flush=True)
+            return True
     except OSError as error:
         print(f"\n{job.name} failed: {_reason(error, job.folder)}", file=sys.stderr)
         return False
@@ -165,10 +176,15 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _execute(job: Job, title: str, bar: bool) -> bool:
-    """Execute a notebook in its staging folder; tell whether it got to its end."""
+def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
+    """Execute a notebook in its staging folder; tell whether it got to its end.
+
+    ``inputs`` are the hashes at the start, and ``bar`` is the title of a bar of its cells, if any.
+    """
     _discard(job.staging)
-    job.staging.mkdir(parents=True)
+    profile = job.staging.with_name(f".{job.name}.ipython")  # with nobody's startup files
+    for folder in (job.staging, profile):
+        folder.mkdir(parents=True, exist_ok=True)
     failed = job.folder / f"{job.name}.failed.ipynb"
     failed.unlink(missing_ok=True)
     output = job.staging / job.source.name
@@ -180,12 +196,15 @@ def _execute(job: Job, title: str, bar: bool) -> bool:
             kernel_name="python3",
             kernel_manager_class=OwnKernel,
             resources={"metadata": {"path": str(job.staging)}},  # where the kernel works
+            extra_arguments=[f"--IPKernelApp.ipython_dir={profile}"],
             coalesce_streams=True,
             execution_timeout=job.cell_seconds,
-            progress_bar=bar and {"desc": title, "mininterval": 0.5 if _IS_TERMINAL else 5},
+            progress_bar=bar and {"desc": bar, "mininterval": 0.5 if _IS_TERMINAL else 5},
         )
         if cells.unfinished(cells.read(output)):  # papermill takes sys.exit(0) for a good end
             raise RuntimeError("the notebook ended early")
+        if manifest.inputs(job.source, job.root) != inputs:
+            raise RuntimeError("its sources have changed while it ran")
     except Exception as error:  # whatever went wrong, the last good output must stay
         if not _STOPPING.is_set():
             if output.exists():
@@ -197,14 +216,14 @@ def _execute(job: Job, title: str, bar: bool) -> bool:
     return True
 
 
-def _manifest(job: Job, started: float) -> dict[str, Any]:
+def _manifest(job: Job, started: float, inputs: Mapping[str, str]) -> dict[str, Any]:
     """Return all that is to be known of a run that has ended well."""
     return {
         "notebook": job.name,
         "parameters": job.values,
         "seeds": {name: value for name, value in job.values.items() if "seed" in name},
         "outputs": fingerprint.of_files(job.staging.rglob("*"), job.staging),
-        "inputs": manifest.inputs(job.source, job.root),
+        "inputs": inputs,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 1),
         "git": environment.git_state(job.root),
