@@ -14,7 +14,8 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 import splitlib as sl
-from tools import notebooks
+from splitlib.parameters import RULES, check_values
+from tools import cells
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 SMALL = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "alpha_max": [0.1, 1.0], "V": [0.01, 0.1]}
@@ -82,16 +83,22 @@ def glued(notebook):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_form(path):
     notebook = nbformat.read(path, as_version=4)
-    values = notebooks.parameters_of(notebook)
+    schema, values = cells.parameters_of(notebook)
     scenario = sl.Scenario()
     for name, value in values.items():
         if hasattr(scenario, name) and not isinstance(value, list):
             assert value == getattr(scenario, name), f"{name} is not the paper's"
+    check_values(schema, values)
     for code in (c for c in notebook.cells if c.cell_type == "code"):
         if "figures.save" in code.source:
             assert len(code.metadata["mystnb"]["image"]["alt"]) > 80
     assert any("nbval-check-output" in c.metadata.get("tags", []) for c in notebook.cells)
     assert any("assert" in c.source for c in notebook.cells)
+
+
+def test_every_rule_is_that_of_a_parameter():
+    schemas = [cells.parameters_of(cells.read(path))[0] for path in NOTEBOOKS]
+    assert not RULES.keys() - {name for schema in schemas for name in schema}
 
 
 def test_there_is_a_notebook_for_each_figure():
@@ -388,20 +395,26 @@ def test_one_value_will_do_where_a_list_stands(execute_here):
 @pytest.mark.parametrize(("name", "parameters", "sentence"), [
     ("beyond_iid", {"busy_share": 1.5}, r"busy_share must be a finite number in \(0, 1\), got 1.5"),
     ("convergence", {"burn_in": 200_000}, "burn_in must be less than the 200000 slots"),
-    ("exact_rule", {"energy_scale": -1.0}, "Board.a must be a finite number"),
+    ("exact_rule", {"energy_scale": -1.0}, "energy_scale must be a finite number"),
     ("explorer", {"V": -1.0}, r"V must be a finite number in \(0, inf\), got -1.0"),
     ("fig1_layer_costs", {"bits_per_element": 0}, "bits_per_element must be an integer"),
-    ("fig2_energy_delay", {"alpha_max": 1.5}, r"alpha_max must be finite and in \(0, 1\]"),
+    ("fig2_energy_delay", {"alpha_max": 1.5}, r"alpha_max must be a finite number in \(0, 1\]"),
     ("fig2_energy_delay", {"p_min": 1.0}, "p_min must not exceed p_max = 0.1, got 1.0"),
-    ("frontier", {"alpha_max": [1.5]}, r"alpha_max must be a finite number in \(0, 1\]"),
+    ("frontier", {"alpha_max": [1.5]}, r"alpha_max\[0\] must be a finite number in \(0, 1\]"),
     ("heavy_tails", {"block": 3_000}, "must be multiples of block = 3000"),
     ("fig3_split_availability", {"n_slots": 0}, "n_slots must be an integer of at least 1, got 0"),
-    ("rate_saturation", {"energy_scale_matters": -1.0}, "Board.a must be a finite number"),
+    ("rate_saturation", {"energy_scale_matters": -1.0}, "energy_scale_matters must be a"),
     ("rivals", {"seeds": 0}, "seeds must be an integer of at least 1, got 0"),
 ])  # fmt: skip
 def test_bad_parameters_are_refused(execute_here, tmp_path, name, parameters, sentence):
     with pytest.raises(Exception, match=sentence):
         execute_here(name, **parameters)
+    assert not (tmp_path / "data").exists()
+
+
+def test_plain_papermill_is_told_of_a_misspelt_parameter(execute, tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError, match="did you mean 'image_size'"):
+        execute("fig1_layer_costs", image_sise=32)
     assert not (tmp_path / "data").exists()
 
 

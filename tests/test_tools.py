@@ -1,22 +1,161 @@
-"""The book's refusals and the equation numbers, on projects of a few lines."""
+"""Building the book: what it refuses, each time, and the numbers of equations."""
 
+import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from tests.projects import make_project, write_notebook
-from tools import book, notebooks
+from tools import book, manifest, notebooks
+
+FIGURE = (
+    "from pathlib import Path\nimport matplotlib.pyplot as plt\n"
+    'Path("figures").mkdir()\nplt.plot([1, 2])\nplt.savefig("figures/one.png")'
+)
+CONFIG = "title: A book\nauthor: Nobody\nonly_build_toc_files: true\n"
+CONFIG += "execute: {execute_notebooks: 'off'}\nlatex: {latex_engine: xelatex}\n"
+TOC = "format: jb-book\nroot: book/index\nparts: [{chapters: [{file: book/executed/one}]}]\n"
+INDEX = (
+    "# A book\n\n![A line](executed/figures/one.png)\n\n[A page](executed/one.ipynb)\n"
+)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
-def test_the_book_is_refused_while_a_notebook_is_stale(project, capsys):
-    (project / "_toc.yml").write_text(
-        "root: index\nparts: [{chapters: [{file: book/executed/one}]}]\n"
-    )
-    (project / "splitlib" / "model.py").write_text("changed = True")
-    assert not book.build(project)
-    assert "not up to date: one" in capsys.readouterr().err
-    assert not (project / "_build").exists()
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A book of two pages, built once for all tests."""
+    root = make_project(tmp_path_factory.mktemp("built"))
+    for folder in ("_static", "tools", "book"):
+        (root / folder).mkdir()
+    files = {"_config.yml": CONFIG, "_toc.yml": TOC, "book/index.md": INDEX, "package-lock.json": ""}
+    for name, text in files.items():
+        (root / name).write_text(text)
+    write_notebook(root, "one", "# The figure", FIGURE, "6 * 7")
+    source = root / "notebooks" / "one.ipynb"
+    content = json.loads(source.read_text())
+    title = {"cell_type": "markdown", "id": "title", "metadata": {}, "source": "# One"}
+    content["cells"].insert(0, title)
+    source.write_text(json.dumps(content))
+    assert notebooks.main(["run"], root) == 0
+    assert book.build(root)
+    return root
+
+
+@pytest.fixture
+def small_book(built, tmp_path):
+    """A copy of the built book."""
+    return shutil.copytree(built, tmp_path / "book")
+
+
+def executed(root):
+    return manifest.folder_of_book(root)
+
+
+def fail(root):
+    write_notebook(root, "one", "1 / 0")
+    assert notebooks.main(["run"], root) == 1
+
+
+def make_stale(root):
+    (root / "splitlib" / "model.py").write_text("changed = True")
+
+
+def lose_figure(root):
+    (executed(root) / "figures" / "one.png").unlink()
+
+
+def unexecute(root):
+    path = executed(root) / "one.ipynb"
+    content = json.loads(path.read_text())
+    content["cells"][-1].update(execution_count=None, outputs=[])
+    path.write_text(json.dumps(content))
+
+
+def show_source(root):
+    (root / "_toc.yml").write_text(TOC.replace("book/executed", "notebooks"))
+
+
+def show_what_nothing_makes(root):
+    shutil.copy(executed(root) / "one.ipynb", executed(root) / "two.ipynb")
+    (root / "_toc.yml").write_text(TOC.replace("one}", "two}"))
+
+
+def link_nowhere(root):
+    (root / "book" / "index.md").write_text(INDEX.replace("one.ipynb", "two.ipynb"))
+
+
+def show_no_figure(root):
+    (root / "book" / "index.md").write_text(INDEX.replace("one.png", "two.png"))
+
+
+def forget_page(root):
+    (root / "_toc.yml").write_text(TOC.replace("book/executed/one", "book/chapter"))
+
+
+def make_and_run(root):
+    """Do what ``make book`` does."""
+    return notebooks.main(["run"], root) == 0 and book.build(root)
+
+
+@pytest.mark.parametrize(("breaking", "said"), [
+    (make_stale, "one: splitlib/model.py has changed since"),
+    (lose_figure, "one: figures/one.png is missing"),
+    (unexecute, "one: one.ipynb is altered"),
+    (show_source, "the book shows executed notebooks only"),
+    (show_what_nothing_makes, "two.ipynb: no notebook has made it"),
+])  # fmt: skip
+def test_the_book_is_refused_whatever_does_not_verify(small_book, capsys, breaking, said):
+    breaking(small_book)
+    for _ in range(2):
+        assert not book.build(small_book)
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("breaking", [fail, link_nowhere, show_no_figure, forget_page])
+def test_make_book_fails_the_first_time_and_the_second(small_book, breaking):
+    page = small_book / "_build" / "html" / "book" / "index.html"
+    good = page.read_bytes()
+    if breaking is fail:
+        write_notebook(small_book, "one", "1 / 0")
+    else:
+        breaking(small_book)
+    for _ in range(2):
+        assert not make_and_run(small_book)
+        assert page.read_bytes() == good, "the last good book stays"
+
+
+def test_make_book_mends_what_running_again_mends(small_book):
+    lose_figure(small_book)
+    assert make_and_run(small_book)
+    assert not book.faults(small_book)
+
+
+def test_a_built_book_is_left_alone_and_a_damaged_one_is_built_again(small_book, capsys):
+    page = small_book / "_build" / "html" / "book" / "index.html"
+    before = page.read_bytes()
+    assert book.build(small_book)
+    assert "The book is up to date." in capsys.readouterr().out
+    page.write_bytes(before.replace(b"A book", b"A cook"))
+    assert book.build(small_book)
+    assert page.read_bytes() == before
+
+
+def test_no_notebook_runs_while_the_book_is_built(small_book, monkeypatch):
+    seen = []
+
+    def looking(root):
+        seen.extend(path.name for path in (executed(root) / ".locks").glob("*.holder"))
+        return True
+
+    monkeypatch.setattr(book, "_build", looking)
+    assert book.build(small_book)
+    assert seen == ["one.holder"]
 
 
 EQUATION = "Title\n=====\n\n.. math:: a\n   :label: {}\n\n:eq:`eq-7`\n"
