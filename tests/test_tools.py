@@ -17,9 +17,7 @@ FIGURE = (
 CONFIG = "title: A book\nauthor: Nobody\nonly_build_toc_files: true\n"
 CONFIG += "execute: {execute_notebooks: 'off'}\nlatex: {latex_engine: xelatex}\n"
 TOC = "format: jb-book\nroot: book/index\nparts: [{chapters: [{file: book/executed/one}]}]\n"
-INDEX = (
-    "# A book\n\n![A line](executed/figures/one.png)\n\n[A page](executed/one.ipynb)\n"
-)
+INDEX = "# A book\n\n![A line](executed/figures/one.png)\n\n[A page](executed/one.ipynb)\n"
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -33,7 +31,12 @@ def built(tmp_path_factory):
     root = make_project(tmp_path_factory.mktemp("built"))
     for folder in ("_static", "tools", "book"):
         (root / folder).mkdir()
-    files = {"_config.yml": CONFIG, "_toc.yml": TOC, "book/index.md": INDEX, "package-lock.json": ""}
+    files = {
+        "_config.yml": CONFIG,
+        "_toc.yml": TOC,
+        "book/index.md": INDEX,
+        "package-lock.json": "",
+    }
     for name, text in files.items():
         (root / name).write_text(text)
     write_notebook(root, "one", "# The figure", FIGURE, "6 * 7")
