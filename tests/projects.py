@@ -40,12 +40,15 @@ def make_project(root):
     return root
 
 
+_PASSING = {".locks", ".staging", "__pycache__"}
+
+
 def outputs(folder):
     """Return the bytes of every file that runs have left in a folder, without what runs need."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and not {".locks", ".staging"} & {*path.parts}
+        if path.is_file() and not _PASSING & {*path.parts}
     }
 
 

@@ -15,10 +15,10 @@ from papermill.parameterize import parameterize_notebook
 
 import splitlib as sl
 from splitlib.parameters import RULES, check_values
+from tests.small_runs import SMALL_RUNS
 from tools import cells
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-SMALL = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "alpha_max": [0.1, 1.0], "V": [0.01, 0.1]}
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of papermill's own dependencies
 
@@ -31,6 +31,7 @@ def execute(tmp_path, monkeypatch):
     def run(name, **parameters):
         source = source_of(name)
         output = tmp_path / source.name
+        parameters = parameters or SMALL_RUNS[name]
         papermill.execute_notebook(
             source, output, parameters, cwd=tmp_path, progress_bar=False, kernel_name="python3"
         )
@@ -108,7 +109,7 @@ def test_there_is_a_notebook_for_each_figure():
 
 
 def test_the_explorer_starts_where_simulate_does(execute):
-    numbers = execute("explorer", n_slots=12_000, burn_in=2_000, seed=2, alpha_max=0.5, V=0.1)
+    numbers = execute("explorer")
     scenario = sl.Scenario(alpha_max=0.5)
     trace = sl.page_trace(scenario, 12_000, seed=2)
     result = sl.simulate(scenario, trace, V=0.1, burn_in=2_000)
@@ -117,7 +118,7 @@ def test_the_explorer_starts_where_simulate_does(execute):
 
 
 def test_fig1_counts_the_macs_of_a_smaller_image(execute, tmp_path):
-    numbers = execute("fig1_layer_costs", image_size=32, bits_per_element=8)
+    numbers = execute("fig1_layer_costs")
     assert numbers["total_macs_millions"] * 1e6 == sl.mobilenet_v2(image_size=32).macs.sum()
     assert numbers["raw_image_mbit"] * 1e6 == 3 * 32 * 32 * 8
     table = pd.read_csv(tmp_path / "data" / "fig1_layer_costs.csv")
@@ -126,7 +127,7 @@ def test_fig1_counts_the_macs_of_a_smaller_image(execute, tmp_path):
 
 
 def test_fig2_is_the_sweep(execute, tmp_path):
-    numbers = execute("fig2_energy_delay", **SMALL)
+    numbers = execute("fig2_energy_delay")
     grid = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "progress": False}
     data = sl.sweep(sl.Scenario(), V=[0.1], alpha_max=[0.1, 1.0], **grid)
     saving = data.energy_saving.mean("seed").squeeze() * 100
@@ -139,7 +140,7 @@ def test_fig2_is_the_sweep(execute, tmp_path):
 
 
 def test_fig3_is_the_sweep(execute, tmp_path):
-    numbers = execute("fig3_split_availability", **SMALL, path_loss_exponent=[3.0, 4.0])
+    numbers = execute("fig3_split_availability")
     assert numbers["highest_V"] == 0.1
     assert numbers["mean_split_scarce"] > numbers["mean_split_plenty"]
     assert numbers["mean_split_third"] > numbers["mean_split_plenty"]
@@ -150,10 +151,7 @@ def test_fig3_is_the_sweep(execute, tmp_path):
 
 def test_heavy_tails_are_those_of_single_runs(execute, tmp_path):
     length, burn_in = 5_000, 1_000
-    numbers = execute(
-        "heavy_tails", n_slots=length, burn_in=burn_in, run_lengths=[1_000, 5_000, 20_000],
-        block=100, long_seeds=4, n_largest=100, n_largest_adaptive=20, alpha_max=[1.0, 0.1],
-    )  # fmt: skip
+    numbers = execute("heavy_tails")
     savings, delays = [], []
     for seed in range(4):
         rng = sl.cell_rng(sl.Scenario(), seed)
@@ -174,19 +172,7 @@ def test_heavy_tails_are_those_of_single_runs(execute, tmp_path):
 
 def test_the_rate_is_inside_as_often_as_in_the_sweep(execute, tmp_path):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2}
-    numbers = execute(
-        "rate_saturation",
-        **run,
-        V=0.01,
-        V_grid=[0.01],
-        V_panels=[0.01],
-        V_matters=3.0,
-        energy_scale_grid=[0.1, 0.01],
-        p_max_grid=[0.1, 1.0],
-        distance_grid=[50.0],
-        n_slots_map=12_000,
-        n_instances=1000,
-    )
+    numbers = execute("rate_saturation")
     data = sl.sweep(sl.Scenario(), V=0.01, **run, progress=False)
     inside = 100 * data.rate_inside.mean("seed").item()
     assert inside > 0
@@ -201,23 +187,7 @@ def test_the_rate_is_inside_as_often_as_in_the_sweep(execute, tmp_path):
 
 
 def test_rivals_are_those_of_single_runs(execute, tmp_path):
-    numbers = execute(
-        "rivals",
-        V=0.1,
-        alpha_max=[0.1, 1.0],
-        path_loss_exponent=[3.0],
-        n_slots=12_000,
-        burn_in=2_000,
-        seeds=2,
-        front_V=[0.01, 0.1],
-        front_d_avg=[5e-3, 20e-3, 50e-3],
-        front_seeds=1,
-        own_slots=1_500,
-        own_burn_in=500,
-        grid_seeds=1,
-        grid_factor=[8.0],
-        grid_bits=[8],
-    )
+    numbers = execute("rivals")
     scenario = sl.Scenario(alpha_max=0.1)
     traces = [sl.draw_trace(scenario, 12_000, sl.cell_rng(scenario, seed)) for seed in range(2)]
     for name in ("controller", "myopic_saving"):
@@ -245,10 +215,7 @@ def test_rivals_are_those_of_single_runs(execute, tmp_path):
 
 
 def test_exact_rule_is_compared_on_the_same_slots(execute, tmp_path):
-    run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2}
-    numbers = execute(
-        "exact_rule", **run, V=[0.1, 1.0], V_paper=0.1, V_cheap=1.0, p_max_grid=[0.01, 1.0]
-    )
+    numbers = execute("exact_rule")
     strong = sl.Scenario(p_max=1.0)
     energy = {"adaptive": [], "exact": []}
     for seed in range(2):
@@ -276,18 +243,7 @@ def test_exact_rule_is_compared_on_the_same_slots(execute, tmp_path):
 
 
 def test_convergence_is_that_of_single_runs(execute, tmp_path):
-    numbers = execute(
-        "convergence",
-        V=[0.3, 1.0, 3.0],
-        rate_V=[0.3, 3.0],
-        paper_V=[0.1, 1.0, 3.0, 10.0],
-        compared_V=[3.0, 1.0],
-        long_slots=100_000,
-        n_slots=20_000,
-        burn_in=2_000,
-        seeds=3,
-        many_seeds=12,
-    )
+    numbers = execute("convergence")
     scenario = sl.Scenario(alpha_max=1.0)
     Z, slots = [], []
     for seed in range(3):  # without the slot loop's sums: the queue built again from its delays
@@ -308,11 +264,7 @@ def test_convergence_is_that_of_single_runs(execute, tmp_path):
 
 def test_the_gap_to_the_frontier_is_that_of_slots_minimized_one_by_one(execute, tmp_path):
     n_slots, burn_in, V = 6_000, 2_000, 0.3
-    numbers = execute(
-        "frontier", n_slots=n_slots, burn_in=burn_in, long_slots=n_slots, long_burn_in=burn_in,
-        V=[0.01, V, 30.0], compared_V=V, long_V=[V, 30.0], alpha_max=[0.3], seed=3,
-        path_loss_exponent=[3.0], d_avg_grid=[0.01, 0.05, 1e6],
-    )  # fmt: skip
+    numbers = execute("frontier")
     table = pd.read_csv(tmp_path / "data" / "frontier_gap.csv", index_col=["unit", "V"])
     gap = table.loc[(1.0, V)]
     scenario = sl.Scenario(alpha_max=0.3)
@@ -349,8 +301,7 @@ def test_the_gap_to_the_frontier_is_that_of_slots_minimized_one_by_one(execute, 
 
 
 def test_memory_costs_what_single_runs_say(execute, tmp_path):
-    run = {"n_slots": 30_000, "burn_in": 5_000, "seeds": 2}
-    numbers = execute("beyond_iid", **run, V=[0.1, 1.0], correlation_times=[10.0, 100.0])
+    numbers = execute("beyond_iid")
     scenario = sl.Scenario(alpha_max=0.1)
     models = {
         "none": {},
@@ -440,7 +391,7 @@ def test_assumptions_judge_the_claims_of_a_small_run(execute, tmp_path, root):
     for name in ("claims.yml", "claims.schema.json"):
         shutil.copy(root / "book" / name, tmp_path / "book")
     run = {"n_slots": 30_000, "burn_in": 2_000, "seeds": 2}
-    numbers = execute("assumptions", **run, V=[1e-4, 1e-3, 0.1], alpha_max_fig3=[0.01, 0.1, 1.0])
+    numbers = execute("assumptions")
     for name, scenario in (
         ("ours", sl.Scenario()),
         ("raw_8_bit", sl.Scenario(raw_bits_per_element=8)),

@@ -68,7 +68,7 @@ def checkout(folder: Path) -> Path:
 
 def command(*arguments: str) -> list[str]:
     """Return the command line of the runner."""
-    return [sys.executable, "-B", "-m", "tools.notebooks", *arguments]
+    return [sys.executable, "-m", "tools.notebooks", *arguments]
 
 
 # ---- bad inputs ----
@@ -99,6 +99,7 @@ def try_bad_inputs() -> list[Row]:
 
     with tempfile.TemporaryDirectory() as folder:
         clean = checkout(Path(folder) / "clean")
+        subprocess.run(command("check"), cwd=clean, check=True)  # compiles the modules
         nbformat.write(notebook("1"), clean / "notebooks" / "one.ipynb")
         entries = bad_inputs()
         with ThreadPoolExecutor(WORKERS) as pool:
