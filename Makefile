@@ -4,7 +4,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book figures claims test check serve lab bench lock format accept clean
+.PHONY: help book figures claims test check serve lab bench torture lock format accept clean
 
 help:  ## list these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ lab: .venv/book.stamp  ## open the notebooks in JupyterLab
 
 bench: .venv/test.stamp  ## measure speed, as ratios within one run
 	$(PY) -m tools.bench
+
+torture: figures .venv/test.stamp  ## try to make the runner lie, for an hour and a half
+	$(PY) -m tests.torture
 
 lock: .venv/test.stamp  ## resolve the dependencies of pyproject.toml and package.json anew
 	$(COMPILE) --extra book --output-file requirements.lock

@@ -1,5 +1,6 @@
 """pyproject, the locks, environment.yml and the other files that state a version hold together."""
 
+import hashlib
 import re
 import subprocess
 import sys
@@ -66,6 +67,31 @@ def test_every_locked_package_is_hashed_and_none_has_an_address(root, name):
     assert not re.search(r"://|--(extra-)?index-url|--find-links|^-e", text, re.MULTILINE)
     unhashed = [package for package, (_, hashes) in read_lock(root / name).items() if not hashes]
     assert not unhashed
+
+
+def test_a_changed_hash_in_the_lock_fails_the_install(root, tmp_path):
+    """With the options of the Makefile, on a package of one file."""
+    wheel = tmp_path / "tiny-1.0-py3-none-any.whl"
+    info = "tiny-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny.py", "")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    changed = digest[:-1] + ("0" if digest[-1] != "0" else "1")
+    (options,) = re.findall(r"pip install (.*--require-hashes)", (root / "Makefile").read_text())
+    command = [sys.executable, "-m", "pip", "install", *options.split(), "--dry-run", "--no-index"]
+    codes, said = [], []
+    for each in (digest, changed):
+        lock = tmp_path / "requirements.lock"
+        lock.write_text(f"tiny==1.0 \\\n    --hash=sha256:{each}\n")
+        arguments = [*command, "--find-links", str(tmp_path), "-r", str(lock)]
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        codes.append(done.returncode)
+        said.append(done.stderr)
+    assert codes == [0, 1], said
+    assert "DO NOT MATCH THE HASHES" in said[1]
 
 
 def test_locks_agree(root):

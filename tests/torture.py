@@ -8,8 +8,11 @@ papermill goes through the same kills as a control.
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
+import io
 import json
+import math
 import os
 import random
 import shutil
@@ -25,16 +28,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import pandas as pd
 import psutil
 from tqdm import tqdm
 
 from tests.bad_inputs import bad_inputs
 from tests.projects import STUB, notebook, outputs, results
+from tests.small_runs import SMALL_RUNS
 from tools import cells, fingerprint, manifest, notebooks
 
 ROOT = fingerprint.ROOT
 RESULTS = ROOT / "book" / "torture.json"
 SEED = 2023
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 WORKERS = 2
 
 
@@ -46,14 +53,15 @@ class Row:
     trials: int
     failed: int
     ways: dict[str, int]
+    note: str = ""
 
 
-def row(what: str, wrong: list[list[str]]) -> Row:
+def row(what: str, wrong: list[list[str]], note: str = "") -> Row:
     """Return the row of trials that each say what was wrong, as ``way: detail``."""
     for said in filter(None, wrong):
         tqdm.write(f"{what}: {'; '.join(said)}")
     ways = Counter(way for said in wrong for way in {each.partition(":")[0] for each in said})
-    return Row(what, len(wrong), sum(map(bool, wrong)), dict(ways.most_common()))
+    return Row(what, len(wrong), sum(map(bool, wrong)), dict(ways.most_common()), note)
 
 
 def checkout(folder: Path) -> Path:
@@ -509,6 +517,144 @@ def _flip(path: Path, root: Path, chance: random.Random) -> list[str]:
     return [] if found else [f"not found: {name}, byte {position}"]
 
 
+# ---- the same numbers everywhere ----
+
+#: Ways to run all notebooks that must give the same bytes: arguments and environment.
+SAME_BYTES = {
+    "two notebooks at a time": (["--workers", "2"], {}),
+    "four at a time, in reverse order": (["--workers", "4", "reversed"], {}),
+    "nothing compiled before": ([], {"NUMBA_CACHE_DIR": "numba-cache"}),
+    "nothing compiled at all": (["--cell-seconds", "3600"], {"NUMBA_DISABLE_JIT": "1"}),
+    "one thread": ([], dict.fromkeys(THREADS, "1")),
+    "eight threads": ([], dict.fromkeys(THREADS, "8")),
+    "hash order 1, plain papermill": (["papermill"], {"PYTHONHASHSEED": "1"}),
+    "hash order 2, plain papermill": (["papermill"], {"PYTHONHASHSEED": "2"}),
+}
+
+#: Other processors, as far as this one can play them.
+OTHER_CPUS = {
+    "NumPy without vector instructions": {"NPY_DISABLE_CPU_FEATURES": "found"},
+    "the C library without FMA and AVX2": {
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F,-AVX2_Usable,-FMA_Usable"
+    },
+    "OpenBLAS for Nehalem": {"OPENBLAS_CORETYPE": "Nehalem"},
+    "OpenBLAS for Haswell": {"OPENBLAS_CORETYPE": "Haswell"},
+    "Numba for any processor": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
+}
+
+
+def try_numbers() -> list[Row]:
+    """Run all notebooks, small, in other ways and for other processors, and compare their data."""
+    with tempfile.TemporaryDirectory() as folder:
+        reference = _data(Path(folder) / "reference", ["--workers", "1"], {})
+        same = []
+        for name, (arguments, environment) in tqdm(SAME_BYTES.items(), "same bytes"):
+            data = _data(Path(folder) / name, arguments, environment)
+            same.append([f"other bytes: {n}, {name}" for n in reference if data[n] != reference[n]])
+        close, largest = [], 0.0
+        together = {k: v for environment in OTHER_CPUS.values() for k, v in environment.items()}
+        cpus = OTHER_CPUS | {"all of these": together}
+        for name, environment in tqdm(cpus.items(), "other processors"):
+            data = _data(Path(folder) / name, [], environment)
+            differences = {n: _difference(reference[n], data[n]) for n in reference}
+            largest = max(largest, *differences.values())
+            close.append([f"{n}: {d:.1e}, {name}" for n, d in differences.items() if d > 1e-9])
+    return [
+        row("the book in other orders and environments, byte for byte", same),
+        row(
+            "the book for other processors, to 1e-9 and with equal splitting points",
+            close,
+            f"largest difference {largest:.0e}",
+        ),
+    ]
+
+
+def _data(root: Path, arguments: list[str], environment: dict[str, str]) -> dict[str, bytes]:
+    """Run all notebooks, small, in a checkout; return their data."""
+    checkout(root)
+    names = []
+    for path in notebooks.sources(root):
+        source = cells.read(path)
+        _, values = cells.parameters_of(source)
+        (cell,) = (c for c in source.cells if "parameters" in c.metadata.get("tags", []))
+        cell.source = small_cell(cell.source, values | SMALL_RUNS[path.stem])
+        cells.write(source, path)
+        names.append(path.stem)
+    found = ",".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"])
+    environment = {
+        name: value.replace("found", found).replace("numba-cache", str(root / "numba-cache"))
+        for name, value in environment.items()
+    }
+    if "papermill" in arguments:
+        for name in names:
+            _run_plain(root, name, environment)
+    else:
+        if "reversed" in arguments:
+            arguments = [*arguments[:-1], *reversed(names)]
+        _succeed(command("run", *arguments), root, environment)
+    return {
+        path.name: path.read_bytes()
+        for path in sorted((manifest.folder_of_book(root) / "data").glob("*.csv"))
+    }
+
+
+def small_cell(source: str, values: dict[str, object]) -> str:
+    """Return a cell of parameters with other values."""
+    body = ast.parse(source).body
+    return "\n".join(
+        f"{ast.unparse(line.target)}: {ast.unparse(line.annotation)} ="
+        f" {values[ast.unparse(line.target)]!r}"
+        for line in body
+    )
+
+
+def _run_plain(root: Path, name: str, environment: dict[str, str]) -> None:
+    """Run a notebook by plain papermill, in a kernel that sees the whole environment."""
+    folder = manifest.folder_of_book(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    arguments = [f"notebooks/{name}.ipynb", f"{folder}/{name}.ipynb", "--cwd", str(folder)]
+    environment = environment | {"PYTHONPATH": str(root)}
+    _succeed(
+        [sys.executable, "-m", "papermill", *arguments, "--no-progress-bar"], root, environment
+    )
+
+
+def _succeed(arguments: list[str], root: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        arguments,
+        cwd=root,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr[-2000:])
+
+
+def _difference(reference: bytes, data: bytes) -> float:
+    """Return the largest difference of two tables, as a share of what stands in the column.
+
+    It is infinite where anything differs that is no real number, such as a splitting point.
+    """
+    ours, theirs = (pd.read_csv(io.BytesIO(table)) for table in (reference, data))
+    if ours.shape != theirs.shape or list(ours) != list(theirs):
+        return math.inf
+    largest = 0.0
+    for name in ours:
+        left, right = ours[name], theirs[name]
+        if left.dtype.kind != "f" or right.dtype.kind != "f":
+            if not left.equals(right):
+                return math.inf
+            continue
+        if not left.isna().equals(right.isna()):
+            return math.inf
+        scale = left.abs().replace([0.0, math.inf], np.nan)
+        share = ((left - right).abs() / scale).where(left != right, 0.0)
+        largest = max(largest, float(share.max(skipna=True) or 0.0))
+    return largest
+
+
 # ---- the test suite ----
 
 
@@ -539,6 +685,7 @@ PARTS = {
     "kills": try_kills,
     "pairs": try_pairs,
     "flips": try_flips,
+    "numbers": try_numbers,
     "suite": try_suite,
 }
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from tools import assets, claims, fingerprint, manifest, notebooks, runner
+from tools import assets, claims, dependable, fingerprint, manifest, notebooks, runner
 
 SCORECARD = "book/executed/scorecard"
 
@@ -71,6 +71,8 @@ def build(root: Path) -> bool:
 def _build(root: Path) -> bool:
     if SCORECARD in pages(root):
         claims.write_pages(root)
+    if dependable.PAGE in pages(root):
+        dependable.write_tables(root)
     html, staging = root / "_build" / "html", root / "_build" / "staging"
     if (html / STAMP).exists() and (html / STAMP).read_text() == state(root, html):
         print("The book is up to date.")

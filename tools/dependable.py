@@ -1,0 +1,90 @@
+"""Turn what ``make torture`` has found into the tables of the page on how dependable the book is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+RESULTS = "book/torture.json"
+SURVIVORS = "tools/mutants.yml"
+PAGE = "book/dependable"
+_OURS, _CONTROL = "the runner: ", "plain papermill: "
+
+
+def write_tables(root: Path) -> None:
+    """Write the tables that the page includes into ``book/executed``."""
+    results = json.loads((root / RESULTS).read_text())
+    survivors = yaml.safe_load((root / SURVIVORS).read_text())
+    tables = {
+        "tried": _tried(results),
+        "kills": _kills(results["kills"]),
+        "control": _control(results["kills"]),
+        "mutants": _mutants(results["mutants"]),
+        "survivors": _survivors(survivors),
+    }
+    for name, lines in tables.items():
+        (root / "book" / "executed" / f"dependable_{name}.md").write_text("\n".join(lines) + "\n")
+
+
+def _table(heads: str, rows: Iterable[Iterable[object]]) -> list[str]:
+    """Return a table in Markdown; heads that begin with a sharp sign are of numbers."""
+    names = heads.split(" | ")
+    lines = [" | ".join(name.removeprefix("#") for name in names)]
+    lines.append(" | ".join("--:" if name.startswith("#") else ":--" for name in names))
+    lines += [" | ".join(str(cell) for cell in row) for row in rows]
+    return [f"| {line} |" for line in lines]
+
+
+def _tried(results: Mapping[str, Any]) -> list[str]:
+    parts = (rows for part, rows in results.items() if part not in ("kills", "mutants"))
+    rows = [row for part in parts for row in part]
+    return _table(
+        "what was tried | #times | #failed | ",
+        ((row["what"], row["trials"], row["failed"], row["note"]) for row in rows),
+    )
+
+
+def _kills(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a row for each way to end a run: how often, and how often either has failed."""
+    of_what = {row["what"]: row for row in rows}
+    ways = [what.removeprefix(_OURS) for what in of_what if what.startswith(_OURS)]
+    lines = [
+        (
+            way,
+            of_what[_OURS + way]["trials"],
+            of_what[_OURS + way]["failed"],
+            of_what[_CONTROL + way]["failed"],
+        )
+        for way in ways
+    ]
+    total = ["all of these", *(sum(line[index] for line in lines) for index in (1, 2, 3))]
+    heads = "how a run was ended | #times | #this book's runner failed | #plain papermill failed"
+    return _table(heads, [*lines, total])
+
+
+def _control(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return how plain papermill has failed, and how often."""
+    ways: dict[str, int] = {}
+    for row in rows:
+        if row["what"].startswith(_CONTROL):
+            for way, times in row["ways"].items():
+                ways[way] = ways.get(way, 0) + times
+    heads = "what plain papermill left behind | #times"
+    return _table(heads, sorted(ways.items(), key=lambda item: -item[1]))
+
+
+def _mutants(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    rows = list(rows)
+    lines = [(f"`{row['what']}`", row["trials"], row["trials"] - row["failed"]) for row in rows]
+    total = ("all", sum(row["trials"] for row in rows), sum(line[2] for line in lines))
+    shares = [f"{100 * caught / trials:.1f}" for _, trials, caught in [*lines, total]]
+    heads = "module | #changes | #caught | #share of them (%)"
+    return _table(heads, ((*line, s) for line, s in zip([*lines, total], shares, strict=True)))
+
+
+def _survivors(survivors: Mapping[str, Any]) -> list[str]:
+    return [str(survivors)]
