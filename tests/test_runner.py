@@ -390,6 +390,16 @@ def test_a_good_run_removes_the_failed_one(project):
     assert "one.failed.ipynb" not in made(project)
 
 
+def test_a_failed_notebook_goes_when_its_attempt_is_taken_back(project):
+    good = (project / "notebooks" / "one.ipynb").read_bytes()
+    write_notebook(project, "one", "1 / 0")
+    assert run(project) == 1
+    assert "one.failed.ipynb" in made(project)
+    (project / "notebooks" / "one.ipynb").write_bytes(good)
+    assert run(project) == 0
+    assert made(project).keys() == {"one.ipynb", "one.csv", "one.json"}
+
+
 def test_sources_that_change_during_a_run_make_it_fail(project, capsys):
     """Else the manifest would vouch for code that has not run."""
     model = project / "splitlib" / "model.py"

@@ -1,4 +1,4 @@
-"""Turn what ``make torture`` has found into the tables of the page on how dependable the book is."""
+"""Turn the results of ``make torture`` into the tables of the page *How dependable is this?*."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _kills(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return a row for each way to end a run: how often, and how often either has failed."""
     of_what = {row["what"]: row for row in rows}
     ways = [what.removeprefix(_OURS) for what in of_what if what.startswith(_OURS)]
-    lines = [
+    lines: list[tuple[Any, ...]] = [
         (
             way,
             of_what[_OURS + way]["trials"],
@@ -61,7 +61,7 @@ def _kills(rows: Iterable[Mapping[str, Any]]) -> list[str]:
         )
         for way in ways
     ]
-    total = ["all of these", *(sum(line[index] for line in lines) for index in (1, 2, 3))]
+    total = ("all of these", *(sum(line[index] for line in lines) for index in (1, 2, 3)))
     heads = "how a run was ended | #times | #this book's runner failed | #plain papermill failed"
     return _table(heads, [*lines, total])
 

@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) 
     except Refused as refused:
         print(f"refused: {refused}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # before anything was begun
+        return 130
 
 
 def _compare_with_lock(root: Path) -> None:

@@ -87,6 +87,11 @@ class Job:
         """The folder that the notebook runs in."""
         return self.folder / ".staging" / self.name
 
+    @property
+    def failed(self) -> Path:
+        """The notebook that a failed run leaves."""
+        return self.folder / f"{self.name}.failed.ipynb"
+
     def faults(self) -> list[str]:
         """Return why the files in the folder are not those of this job."""
         return manifest.faults(self.source, self.root, self.folder, self.values)
@@ -109,11 +114,12 @@ def run_all(jobs: Sequence[Job], workers: int) -> bool:
         On Ctrl-C, SIGTERM or SIGHUP, when all kernels have ended.
     """
     titles = [f"[{index}/{len(jobs)}] {job.name}" for index, job in enumerate(jobs, start=1)]
+    futures: list[Future[bool]] = []
     _STOPPING.clear()
     with _stoppable(), ThreadPoolExecutor(workers) as pool:
         try:
-            bar = len(jobs) == 1
-            futures = [pool.submit(run, *pair, bar) for pair in zip(jobs, titles, strict=True)]
+            for job, title in zip(jobs, titles, strict=True):
+                futures.append(pool.submit(run, job, title, bar=len(jobs) == 1))
             wait(futures)
         except Stopped:
             _STOPPING.set()
@@ -129,6 +135,7 @@ def run(job: Job, title: str, bar: bool) -> bool:
         with locked(job.folder, [job.name]):
             _finish_interrupted(job)
             if not job.faults():
+                job.failed.unlink(missing_ok=True)  # of an attempt that has been taken back
                 print(f"{title}: up to date", flush=True)
                 return True
             print(f"{title}: running", flush=True)
@@ -139,7 +146,8 @@ def run(job: Job, title: str, bar: bool) -> bool:
             print(f"{title}: {time.time() - started:.1f} s", flush=True)
             return True
     except OSError as error:
-        print(f"\n{job.name} failed: {_reason(error, job.folder)}", file=sys.stderr)
+        if not _STOPPING.is_set():
+            print(f"\n{job.name} failed: {_reason(error, job.folder)}", file=sys.stderr)
         return False
 
 
@@ -185,8 +193,7 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
     profile = job.staging.with_name(f".{job.name}.ipython")  # with nobody's startup files
     for folder in (job.staging, profile):
         folder.mkdir(parents=True, exist_ok=True)
-    failed = job.folder / f"{job.name}.failed.ipynb"
-    failed.unlink(missing_ok=True)
+    job.failed.unlink(missing_ok=True)
     output = job.staging / job.source.name
     try:
         papermill.execute_notebook(
@@ -208,8 +215,8 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
     except Exception as error:  # whatever went wrong, the last good output must stay
         if not _STOPPING.is_set():
             if output.exists():
-                os.replace(output, failed)
-            _report(job, failed, error)
+                os.replace(output, job.failed)
+            _report(job, error)
         _discard(job.staging)
         return False
     cells.write(cells.deterministic(cells.read(output)), output)
@@ -273,20 +280,20 @@ def _discard(staging: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _report(job: Job, failed: Path, error: Exception) -> None:
+def _report(job: Job, error: Exception) -> None:
     """Say which cell failed, why, and how to look at it."""
     print(f"\n{job.name} failed.", file=sys.stderr)
     with contextlib.suppress(OSError, ValueError):  # no disk had room for it
         started = [
             cell
-            for cell in cells.read(failed).cells
+            for cell in cells.read(job.failed).cells
             if cell.metadata.get("papermill", {}).get("start_time")
         ]
         for cell in started[-1:]:
             print(f"\n{cell.source}\n", file=sys.stderr)
     print(_reason(error, job.folder), file=sys.stderr)
-    if failed.exists():
-        print(f"\nTo look at it: jupyter lab {failed}", file=sys.stderr)
+    if job.failed.exists():
+        print(f"\nTo look at it: jupyter lab {job.failed}", file=sys.stderr)
 
 
 def _reason(error: Exception, folder: Path) -> str:
@@ -294,7 +301,7 @@ def _reason(error: Exception, folder: Path) -> str:
     if isinstance(error, papermill.PapermillExecutionError):
         return f"{error.ename}: {error.evalue}"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space is left on the disk of {folder}; what was there has not been touched"
+        return f"no space is left on the disk of {folder}; no file there is half written"
     return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
