@@ -61,9 +61,9 @@ def _kills(rows: Iterable[Mapping[str, Any]]) -> list[str]:
         )
         for way in ways
     ]
-    total = ("all of these", *(sum(line[index] for line in lines) for index in (1, 2, 3)))
+    lines.append(("all of these", *(sum(line[index] for line in lines) for index in (1, 2, 3))))
     heads = "how a run was ended | #times | #this book's runner failed | #plain papermill failed"
-    return _table(heads, [*lines, total])
+    return _table(heads, lines)
 
 
 def _control(rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -78,13 +78,20 @@ def _control(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _mutants(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    rows = list(rows)
-    lines = [(f"`{row['what']}`", row["trials"], row["trials"] - row["failed"]) for row in rows]
-    total = ("all", sum(row["trials"] for row in rows), sum(line[2] for line in lines))
-    shares = [f"{100 * caught / trials:.1f}" for _, trials, caught in [*lines, total]]
-    heads = "module | #changes | #caught | #share of them (%)"
-    return _table(heads, ((*line, s) for line, s in zip([*lines, total], shares, strict=True)))
+    """Return a row for each module: how many changes, and how many its tests have noticed."""
+    counts = [(f"`{row['what']}`", row["trials"], row["trials"] - row["failed"]) for row in rows]
+    counts.append(("all", *(sum(line[index] for line in counts) for index in (1, 2))))
+    heads = "module | #changes | #noticed | #share (%)"
+    return _table(heads, ((*line, f"{100 * line[2] / line[1]:.1f}") for line in counts))
 
 
-def _survivors(survivors: Mapping[str, Any]) -> list[str]:
-    return [str(survivors)]
+def _survivors(listed: Mapping[str, Any]) -> list[str]:
+    """Return a row for each change that no test notices, with the reason."""
+    rows = [
+        (f"`{module}`", f"`{entry['line']}`", f"`{after}`", entry["why"])
+        for module, entries in listed.items()
+        for entry in entries
+        for after in entry["becomes"]
+    ]
+    escaped = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    return _table("module | line | changed to | why no test notices", escaped)
