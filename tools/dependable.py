@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,37 +53,34 @@ def _kills(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return a row for each way to end a run: how often, and how often either has failed."""
     of_what = {row["what"]: row for row in rows}
     ways = [what.removeprefix(_OURS) for what in of_what if what.startswith(_OURS)]
-    lines: list[tuple[Any, ...]] = [
-        (
-            way,
+    counts = {
+        way: (
             of_what[_OURS + way]["trials"],
             of_what[_OURS + way]["failed"],
             of_what[_CONTROL + way]["failed"],
         )
         for way in ways
-    ]
-    lines.append(("all of these", *(sum(line[index] for line in lines) for index in (1, 2, 3))))
+    }
+    counts["all of these"] = tuple(sum(each) for each in zip(*counts.values(), strict=True))
     heads = "how a run was ended | #times | #this book's runner failed | #plain papermill failed"
-    return _table(heads, lines)
+    return _table(heads, ((way, *numbers) for way, numbers in counts.items()))
 
 
 def _control(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return how plain papermill has failed, and how often."""
-    ways: dict[str, int] = {}
+    ways: Counter[str] = Counter()
     for row in rows:
         if row["what"].startswith(_CONTROL):
-            for way, times in row["ways"].items():
-                ways[way] = ways.get(way, 0) + times
-    heads = "what plain papermill left behind | #times"
-    return _table(heads, sorted(ways.items(), key=lambda item: -item[1]))
+            ways.update(row["ways"])
+    return _table("what plain papermill left behind | #times", ways.most_common())
 
 
 def _mutants(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return a row for each module: how many changes, and how many its tests have noticed."""
-    counts = [(f"`{row['what']}`", row["trials"], row["trials"] - row["failed"]) for row in rows]
-    counts.append(("all", *(sum(line[index] for line in counts) for index in (1, 2))))
-    heads = "module | #changes | #noticed | #share (%)"
-    return _table(heads, ((*line, f"{100 * line[2] / line[1]:.1f}") for line in counts))
+    counts = {f"`{row['what']}`": (row["trials"], row["trials"] - row["failed"]) for row in rows}
+    counts["all"] = tuple(sum(each) for each in zip(*counts.values(), strict=True))
+    lines = [(name, n, caught, f"{100 * caught / n:.1f}") for name, (n, caught) in counts.items()]
+    return _table("module | #changes | #noticed | #share (%)", lines)
 
 
 def _survivors(listed: Mapping[str, Any]) -> list[str]:
