@@ -580,7 +580,7 @@ def _data(root: Path, arguments: list[str], environment: dict[str, str]) -> dict
         cell.source = small_cell(cell.source, values | SMALL_RUNS[path.stem])
         cells.write(source, path)
         names.append(path.stem)
-    found = ",".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"])
+    found = ",".join(np.show_config(mode="dicts")["SIMD Extensions"].get("found", []))
     environment = {
         name: value.replace("found", found).replace("numba-cache", str(root / "numba-cache"))
         for name, value in environment.items()

@@ -76,7 +76,7 @@ def describe(root: Path) -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": {name: metadata.version(name) for name in _locked(root / "requirements.lock")},
         "cpu": binding.get_host_cpu_name(),
-        "cpu_features": features["SIMD Extensions"]["found"],
+        "cpu_features": features["SIMD Extensions"].get("found", []),
     }
 
 
