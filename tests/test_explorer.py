@@ -31,6 +31,9 @@ RIVALS = [name for name in sl.POLICIES if name not in ("adaptive", "full_offload
 HTML = ROOT / "_build" / "html"
 EXPLORER = "book/executed/explorer"
 PAGES = [*book.pages(ROOT), "search", "genindex"]
+#: Every page from a folder, where less is allowed; over http one of each kind.
+VISITS = [(name, "file") for name in PAGES]
+VISITS += [(name, "http") for name in ("book/index", EXPLORER, "book/controller", "search")]
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -191,8 +194,7 @@ def typeset(page):
     return formulas.count(), page.locator("article .math mjx-container").count()
 
 
-@pytest.mark.parametrize("scheme", ["http", "file"])
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(("name", "scheme"), VISITS)
 def test_page_asks_no_other_host_and_complains_about_nothing(chromium, addresses, name, scheme):
     with Visit(chromium, f"{addresses[scheme]}/{name}.html") as visit:
         formulas, drawn = typeset(visit.page)
