@@ -1,0 +1,86 @@
+"""The page on dependability: its tables, and whether what was found is what it claims."""
+
+import json
+
+import pytest
+import yaml
+
+from tools import dependable
+from tools.fingerprint import ROOT
+
+
+@pytest.fixture(scope="module")
+def found():
+    return json.loads((ROOT / dependable.RESULTS).read_text())
+
+
+def ours(rows):
+    return [row for row in rows if "plain papermill: " not in row["what"]]
+
+
+@pytest.mark.parametrize(("part", "trials"), [
+    ("inputs", 150), ("kills", 200), ("pairs", 50), ("flips", 100), ("numbers", 10), ("suite", 10),
+])  # fmt: skip
+def test_enough_was_tried_and_nothing_has_failed(found, part, trials):
+    rows = ours(found[part])
+    assert sum(row["trials"] for row in rows) >= trials
+    assert [row for row in rows if row["failed"]] == []
+
+
+def test_plain_papermill_went_through_the_same(found):
+    rows = {row["what"]: row["trials"] for row in found["kills"]}
+    for what, trials in rows.items():
+        assert rows[what.replace("the runner: ", "plain papermill: ")] == trials
+
+
+def test_the_tests_notice_most_changes_of_the_model_and_the_others_are_explained(found):
+    trials = sum(row["trials"] for row in found["mutants"])
+    assert sum(row["failed"] for row in found["mutants"]) <= 0.05 * trials
+    listed = yaml.safe_load((ROOT / dependable.SURVIVORS).read_text())
+    explained = {
+        module: sum(len(entry["becomes"]) for entry in entries)
+        for module, entries in listed.items()
+    }
+    for row in found["mutants"]:
+        assert row["failed"] <= explained.get(row["what"], 0) or row["failed"] == 0
+
+
+def test_tables_show_the_results(tmp_path):
+    (tmp_path / "book" / "executed").mkdir(parents=True)
+    (tmp_path / "tools").mkdir()
+
+    def row(what, trials, failed, **ways):
+        return {"what": what, "trials": trials, "failed": failed, "ways": ways, "note": ""}
+
+    results = {
+        "flips": [row("flipped bits", 100, 0)],
+        "kills": [
+            row("the runner: SIGTERM", 30, 0), row("the runner: SIGKILL", 10, 1, orphan=1),
+            row("plain papermill: SIGTERM", 30, 7, lost=7),
+            row("plain papermill: SIGKILL", 10, 5, lost=2, orphan=4),
+        ],
+        "mutants": [row("kernel", 200, 4), row("zoo", 100, 0)],
+    }  # fmt: skip
+    survivors = {"kernel": [{"line": "a | b", "becomes": ["a & b"], "why": "Equal on bits."}]}
+    (tmp_path / dependable.RESULTS).write_text(json.dumps(results))
+    (tmp_path / dependable.SURVIVORS).write_text(yaml.safe_dump(survivors))
+    dependable.write_tables(tmp_path)
+    tables = {
+        path.stem.removeprefix("dependable_"): path.read_text().splitlines()[2:]
+        for path in (tmp_path / "book" / "executed").glob("*.md")
+    }
+    assert tables == {
+        "tried": ["| flipped bits | 100 | 0 |  |"],
+        "kills": [
+            "| SIGTERM | 30 | 0 | 7 |",
+            "| SIGKILL | 10 | 1 | 5 |",
+            "| all of these | 40 | 1 | 12 |",
+        ],
+        "control": ["| lost | 9 |", "| orphan | 4 |"],
+        "mutants": [
+            "| `kernel` | 200 | 196 | 98.0 |",
+            "| `zoo` | 100 | 100 | 100.0 |",
+            "| all | 300 | 296 | 98.7 |",
+        ],
+        "survivors": [r"| `kernel` | `a \| b` | `a & b` | Equal on bits. |"],
+    }
