@@ -38,7 +38,7 @@ lab: .venv/book.stamp  ## open the notebooks in JupyterLab
 bench: .venv/test.stamp  ## measure speed, as ratios within one run
 	$(PY) -m tools.bench
 
-torture: figures .venv/test.stamp  ## try to make the runner lie, for an hour and a half
+torture: figures .venv/test.stamp  ## try to make the runner lie, for some hours
 	$(PY) -m tests.torture
 
 lock: .venv/test.stamp  ## resolve the dependencies of pyproject.toml and package.json anew

@@ -37,6 +37,7 @@ from tests.bad_inputs import bad_inputs
 from tests.projects import STUB, notebook, outputs, results
 from tests.small_runs import SMALL_RUNS
 from tools import cells, fingerprint, manifest, notebooks
+from tools.dependable import EQUIVALENT
 
 ROOT = fingerprint.ROOT
 RESULTS = ROOT / "book" / "torture.json"

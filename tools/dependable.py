@@ -13,6 +13,7 @@ import yaml
 RESULTS = "book/torture.json"
 SURVIVORS = "tools/mutants.yml"
 PAGE = "book/dependable"
+EQUIVALENT = "cannot be noticed"
 _OURS, _CONTROL = "the runner: ", "plain papermill: "
 
 
@@ -41,12 +42,11 @@ def _table(heads: str, rows: Iterable[Iterable[object]]) -> list[str]:
 
 
 def _tried(results: Mapping[str, Any]) -> list[str]:
+    """Return a row for everything but kills and mutants, which have tables of their own."""
     parts = (rows for part, rows in results.items() if part not in ("kills", "mutants"))
     rows = [row for part in parts for row in part]
-    return _table(
-        "what was tried | #times | #failed | ",
-        ((row["what"], row["trials"], row["failed"], row["note"]) for row in rows),
-    )
+    heads = "what was tried | #times | #failed | remark"
+    return _table(heads, ((r["what"], r["trials"], r["failed"], r["note"]) for r in rows))
 
 
 def _kills(rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -77,19 +77,31 @@ def _control(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _mutants(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return a row for each module: how many changes, and how many its tests have noticed."""
-    counts = {f"`{row['what']}`": (row["trials"], row["trials"] - row["failed"]) for row in rows}
+    counts = {
+        f"`{row['what']}`": (
+            row["trials"],
+            row["trials"] - row["failed"],
+            row["ways"].get(EQUIVALENT, 0),
+        )
+        for row in rows
+    }
     counts["all"] = tuple(sum(each) for each in zip(*counts.values(), strict=True))
-    lines = [(name, n, caught, f"{100 * caught / n:.1f}") for name, (n, caught) in counts.items()]
-    return _table("module | #changes | #noticed | #share (%)", lines)
+    lines = [(name, *numbers, _percent(*numbers[:2])) for name, numbers in counts.items()]
+    return _table(f"module | #changes | #noticed | #{EQUIVALENT} | #noticed (%)", lines)
+
+
+def _percent(trials: int, caught: int) -> str:
+    return f"{100 * caught / trials:.1f}"
 
 
 def _survivors(listed: Mapping[str, Any]) -> list[str]:
-    """Return a row for each change that no test notices, with the reason."""
-    rows = [
-        (f"`{module}`", f"`{entry['line']}`", f"`{after}`", entry["why"])
-        for module, entries in listed.items()
-        for entry in entries
-        for after in entry["becomes"]
-    ]
-    escaped = ([cell.replace("|", "\\|") for cell in row] for row in rows)
-    return _table("module | line | changed to | why no test notices", escaped)
+    """Return, folded for each module, the changes that no test notices, with the reason."""
+    lines = []
+    for module, entries in listed.items():
+        if entries:
+            lines += [f":::{{dropdown}} {module}"]
+            for entry in entries:
+                changed = ", ".join(f"`{after}`" for after in entry["becomes"])
+                lines.append(f"- `{entry['line']}` → {changed}. {entry['why']}")
+            lines += [":::", ""]
+    return lines
