@@ -696,7 +696,8 @@ def try_mutants() -> list[Row]:
         subprocess.run([sys.executable, "-m", "tools.mutants", *arguments], cwd=ROOT, check=True)
         modules = json.loads(report.read_text())["modules"]
     return [
-        Row(name, count["mutants"], count.get("survived", 0), {}) for name, count in modules.items()
+        Row(name, count["mutants"], count["survivors"], {EQUIVALENT: count["equivalent"]})
+        for name, count in modules.items()
     ]
 
 
