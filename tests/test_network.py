@@ -64,6 +64,7 @@ def test_shapes_and_parameters_are_those_of_the_public_model(public, modules):
 
 def test_totals_that_every_public_counter_states():
     network = sl.mobilenet_v2()
+    assert network.input_shape == (3, 224, 224)
     assert network.macs.sum() == 300_774_272
     assert network.parameters.sum() == 3_504_872
     assert np.array_equal(network.flops, 2 * network.macs)
@@ -77,6 +78,24 @@ def test_the_printed_arithmetic_of_1_and_6_by_hand():
     assert layer.output_elements(image, "paper") == 32 * ((224 - 3 + 2) / 2) ** 2
     depthwise = sl.DepthwiseConv2d(16, 5, stride=2, padding=2)
     assert depthwise.macs((16, 30, 30), "paper") == ((30 - 5) / 2 + 1) ** 2 * 25 * 16
+    assert depthwise.output_elements((16, 30, 30), "paper") == 16 * ((30 - 5 + 4) / 2) ** 2
+
+
+def test_layers_of_few_words_by_hand():
+    """By default a window moves by one pixel without padding, and is followed by a norm."""
+    image = (4, 9, 8)
+    assert sl.Pool2d(2).output_shape(image) == (4, 8, 7)
+    assert sl.DepthwiseConv2d(4, 3).output_shape(image) == (4, 7, 6)
+    assert sl.Conv2d(4, 5, 3).output_shape(image) == (5, 7, 6)
+    assert sl.GlobalAveragePool().output_elements(image) == 4
+    for batch_norm in (False, True):
+        assert sl.Conv2d(4, 5, 3, batch_norm=batch_norm).parameters == 180 + 10 * batch_norm
+        assert sl.DepthwiseConv2d(4, 3, batch_norm=batch_norm).parameters == 36 + 8 * batch_norm
+
+
+def test_networks_are_values():
+    assert sl.mobilenet_v2() == sl.mobilenet_v2()
+    assert len({sl.mobilenet_v2(), sl.mobilenet_v2(), sl.mobilenet_v2(image_size=96)}) == 2
 
 
 @pytest.mark.parametrize(
@@ -131,10 +150,16 @@ POOL = sl.GlobalAveragePool()
     (lambda: sl.mobilenet_v2(arithmetic="printed"), "Network.arithmetic must be one of 'exact'"),
     (lambda: sl.Conv2d(3, 8, 0), "Conv2d.kernel_size must be an integer of at least 1, got 0"),
     (lambda: sl.Conv2d(3, 8, 3, padding=-1), "Conv2d.padding must be an integer of at least 0"),
+    (lambda: sl.Pool2d(2, stride=0), "Pool2d.stride must be an integer of at least 1, got 0"),
     (lambda: sl.Linear(3, 2.5), "Linear.out_features must be an integer of at least 1, got 2.5"),
     (lambda: one_stage((1, 8, 8), sl.Conv2d(3, 8, 3)),
      "Conv2d.in_channels must be the 1 channels of its input, got 3 .stage 'first'"),
-    (lambda: one_stage((1, 2, 2), sl.Conv2d(1, 8, 3)), "kernel_size must fit into the padded"),
+    (lambda: one_stage((4, 8, 8), sl.Conv2d(3, 8, 3)), "be the 4 channels of its input, got 3"),
+    (lambda: one_stage((1, 2, 4), sl.Conv2d(1, 8, 3, stride=2)),
+     r"kernel_size must fit into the padded input, got 3 for an input of shape \(1, 2, 4\)"),
+    (lambda: one_stage((1, 2, 2), sl.Linear(3, 2)), "must be the 4 elements of its input, got 3"),
+    (lambda: one_stage((3, 2, 2), sl.DepthwiseConv2d(2, 1)), "be the 3 channels of its input, got"),
+    (lambda: one_stage((1, 8, 8, 8), POOL), "input_shape must be .* got .1, 8, 8, 8"),
     (lambda: one_stage((1, 2, 2), sl.Linear(5, 2)), "Linear.in_features must be the 4 elements"),
     (lambda: one_stage((1, 2, 2), sl.DepthwiseConv2d(2, 1)), "channels must be the 1 channels"),
     (lambda: sl.XAVIER_NX.energy(sl.mobilenet_v2()), "without a, b, a_prime"),
