@@ -1,5 +1,7 @@
 """The radio link: inverse functions, and the optimal rate against its own problem."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -67,6 +69,21 @@ def test_the_twins_solve_the_stationarity_condition(c):
     assert r / 2 * np.sum(weights * s * np.exp(s)) == pytest.approx(c, rel=1e-10)
     assert kernel.stationary_rate(c, r * 1.5) == pytest.approx(r, rel=1e-11)
     assert kernel.stationary_rate(c, r) == pytest.approx(r, rel=1e-11)
+
+
+@pytest.mark.parametrize(("r", "accuracy"), [
+    (1e-9, 1e-15), (1e-3, 1e-15), (0.02, 1e-15), (0.0499, 4e-14),  # the next term is 3.4e-14
+    (0.0501, 4e-13), (0.3, 1e-14), (3.0, 1e-15), (40.0, 1e-15),
+])  # fmt: skip
+def test_the_stationarity_condition_is_its_power_series(r, accuracy):
+    series = math.fsum((k - 1) * r**k / math.factorial(k) for k in range(2, 150))
+    assert kernel.stationarity(r, math.expm1(r)) == pytest.approx(series, rel=accuracy)
+
+
+def test_the_series_at_the_branch_point_inverts_the_stationarity_condition():
+    r = channel._BRANCH_POINT
+    c = sum((k - 1) / math.factorial(k) * r**k for k in range(2, 10))
+    assert c.coef[:10] == pytest.approx([0, 0, 0.5, 0, 0, 0, 0, 0, 0, 0], abs=1e-15)
 
 
 @pytest.mark.parametrize("gain", [0.0, 1e-20, 1e-5])
