@@ -1,5 +1,6 @@
 """Each policy on slots computed by hand, and what all of them have in common."""
 
+import dataclasses
 import functools
 from functools import partial
 
@@ -56,6 +57,8 @@ BY_HAND = [
     ("neupart", {}, 0.1, (1, 1 + 0.05 + 1, 1.15)),
     ("dads", {}, 0.1, (2, 2.0, 2.0)),  # no stage lasts longer than a slot: least latency
     ("dads", {"d_max": 1.5e-3}, 0.1, (1, 2.05, 1.15)),  # one would: 2, 1 or 2 ms, of which 1
+    ("dads", {}, 0.19, (0, 0.5 + 0.2 / 0.19, 1.5)),
+    ("dads", {"d_max": 1.04e-3}, 0.19, (1, 1 + 0.05 + 0.1 / 0.19, 1.15)),
     (partial(policies.static, split=1), {}, 0.5, (1, 1.25, 1.15)),
     (partial(policies.static, split=1, rate="p_min"), {}, 0.5, (1, 1.3, 1 + 0.1)),
     (partial(policies.static, split=1, rate="d_max"), {}, 0.5, (1, 1.3, 1.1)),
@@ -85,6 +88,16 @@ BY_HAND = [
 def test_a_slot_by_hand(policy, changes, availability, expected):
     trace = slot(availability)
     assert outcome(policy, toy(**changes), trace) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("policy", "changes", "availability", "expected"), BY_HAND)
+def test_three_images_in_three_times_the_time_cost_three_times_as_much(
+    policy, changes, availability, expected
+):
+    once = toy(**changes)
+    thrice = dataclasses.replace(once, d_max=3 * once.d_max, d_avg=3 * once.d_avg)
+    k, delay, energy = outcome(policy, thrice, slot(availability, images=3))
+    assert (k, delay / 3, energy / 3) == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_bottleneck_by_hand():
