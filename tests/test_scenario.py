@@ -66,6 +66,11 @@ def test_scenarios_are_values(scenario):
         scenario.distance = 3
 
 
+def test_both_limits_may_be_the_same():
+    scenario = sl.Scenario(p_min=0.1, p_max=0.1, alpha_min=0.5, alpha_max=0.5)
+    assert set(sl.draw_trace(scenario, 20, rng=0).availability) == {0.5}
+
+
 @pytest.mark.parametrize("value", [0, -1.0, np.nan, np.inf])
 @pytest.mark.parametrize("name", ["distance", "carrier_frequency", "bandwidth", "noise_psd",
                                   "p_min", "p_max", "d_avg", "d_max"])  # fmt: skip
