@@ -51,7 +51,22 @@ def test_tail_exponent_covers_that_of_a_pareto_tail(rng, exponent):
     assert 0.90 < covered / 200 < 0.99
 
 
+def test_tail_exponent_by_hand():
+    """Of 1, 2, 4 and 8, the logarithms over the least are 0, 1, 2 and 3 times ln 2."""
+    exponent = 3 / (6 * np.log(2))
+    half = 1.959963985 * exponent / np.sqrt(3)
+    found = sl.tail_exponent([4.0, -3.0, 1.0, 8.0, 0.5, 2.0], n_largest=4)
+    assert found == pytest.approx((exponent, exponent - half, exponent + half))
+
+
+def lines(n):
+    """Return data of three seeds, and of ``n`` lines."""
+    return xr.DataArray(np.ones((n, 3)), dims=("line", "seed"))
+
+
 @pytest.mark.parametrize(("call", "message"), [
+    (lambda: sl.over_seeds(lines(2)), "data must have no dimension but seed that is longer than"),
+    (lambda: sl.over_seeds(lines(0)), "data must have no dimension but seed that is longer than"),
     (lambda: sl.confidence_interval(xr.DataArray([1.0])), "number of seeds in data must be"),
     (lambda: sl.confidence_interval(xr.DataArray([1.0], dims="seed"), 2), "level must be"),
     (lambda: sl.batch_means([1.0, 2.0], n_batches=3), r"series must have shape \(n,\) with n >= "),
@@ -59,6 +74,8 @@ def test_tail_exponent_covers_that_of_a_pareto_tail(rng, exponent):
     (lambda: sl.batch_means([1.0, 2.0], n_batches=1), "n_batches must be an integer of at least 2"),
     (lambda: sl.batch_means([1.0, np.nan], n_batches=2), "series must be finite"),
     (lambda: sl.tail_exponent([1.0, 2.0], n_largest=2), "n_largest must be less than the 2 sam"),
+    (lambda: sl.tail_exponent([1.0, 2.0], n_largest=3), "n_largest must be less than the 2 sam"),
+    (lambda: sl.tail_exponent([-1.0, 0.0, 1.0], n_largest=2), "distinct values, got 0.0 as the l"),
     (lambda: sl.tail_exponent([1.0, 2.0, 3.0], n_largest=2, level=1), "level must be"),
     (lambda: sl.tail_exponent([-3.0, -2.0, -1.0], n_largest=2), "a positive tail of distinct"),
     (lambda: sl.tail_exponent([1.0, 2.0, 2.0], n_largest=2), "a positive tail of distinct"),
