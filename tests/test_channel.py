@@ -113,6 +113,8 @@ def test_optimal_rate_broadcasts_and_never_returns_nan():
     (lambda: channel.optimal_rate(0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0), "V must be finite"),
     (lambda: channel.optimal_rate(1.0, -1.0, 1.0, 1.0, 1.0, 0.0, 1.0), "omega must be finite"),
     (lambda: channel.optimal_rate(1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 1.0), "rate_min must not exceed"),
+    (lambda: channel.optimal_rate(1.0, 1.0, 1.0, 1.0, 1.0, [1.0, 5.0, 6.0], [9.0, 2.0, 3.0]),
+     "rate_min must not exceed rate_max, got 5.0 and 2.0"),
 ])  # fmt: skip
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
@@ -124,7 +126,7 @@ def test_no_numbers_at_all_are_refused():
         channel.rate("strong", 1.0, 1.0, 1.0)
 
 
-@given(x=logarithmic(-300, 300))
+@given(x=logarithmic(-300, 300) | logarithmic(-17, 2))
 def test_log1p_of_the_kernel(x):
     assert kernel.log1p(x) == pytest.approx(np.log1p(x), rel=1e-15)
 

@@ -64,6 +64,11 @@ def test_scenarios_are_values(scenario):
     assert nearer.path_gain / scenario.path_gain == pytest.approx(2.5**3)
     with pytest.raises(dataclasses.FrozenInstanceError):
         scenario.distance = 3
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        scenario.profile.local_flops = np.zeros(20)
+    assert len({scenario.profile, sl.Scenario().profile}) == 2, "profiles are told by identity"
+    with pytest.raises(TypeError, match="positional"):
+        sl.Scenario(sl.mobilenet_v2())
 
 
 def test_both_limits_may_be_the_same():
