@@ -132,6 +132,22 @@ def test_plain_and_compiled_loop_agree(policy):
         assert np.array_equal(*(getattr(one.history, name) for one in runs)), name
 
 
+@pytest.mark.parametrize("policy", [p for p in sl.POLICIES if p not in policies.COMPRESSING])
+def test_delay_and_energy_are_those_of_split_and_rate(policy):
+    scenario = sl.Scenario(alpha_max=0.1)
+    trace = sl.draw_trace(scenario, 300, rng=8)
+    history = sl.simulate(scenario, trace, policy=policy, burn_in=0, history=True).history
+    n, k, profile = trace.arrivals, history.split, scenario.profile
+    bits = n * profile.offload_bits[k]
+    assert np.array_equal(history.rate > 0, bits > 0)
+    sending = bits / np.where(bits > 0, history.rate, 1)
+    here, there = profile.local_flops[k] / 1.3e12, profile.remote_flops[k] / 21e12
+    delay = n * (here + there / trace.availability) + sending
+    power = sl.channel.power(history.rate, trace.gain, scenario.bandwidth, scenario.noise_psd)
+    np.testing.assert_allclose(history.delay, delay, rtol=1e-12)
+    np.testing.assert_allclose(history.energy, n * profile.local_energy[k] + power * sending)
+
+
 def objective(scenario, Z, H, V, delay, energy):
     return Z * delay + H * (delay > scenario.d_max) + V * energy
 

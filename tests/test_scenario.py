@@ -162,6 +162,7 @@ GOOD = {"gain": [1e-10, 1e-10], "availability": [0.5, 1.0], "arrivals": [3, 0]}
     ({"gain": [np.nan, 1.0]}, "gain must be finite.*nan at index 0"),
     ({"gain": [[1e-10, 1e-10]]}, r"gain must be a non-empty array of shape \(n_slots,\)"),
     ({"gain": []}, "gain must be a non-empty array"),
+    ({"gain": 1e-10}, r"gain must be a non-empty array of .*, got shape \(\)"),
     ({"availability": [0.5]}, r"availability must have the shape \(2,\) of gain, got shape \(1,\)"),
     ({"availability": [0.0, 1.0]}, r"availability must be finite and in \(0, 1\], got 0.0"),
     ({"availability": [0.5, 1.1]}, "availability must be finite.*1.1 at index 1"),
@@ -176,6 +177,10 @@ GOOD = {"gain": [1e-10, 1e-10], "availability": [0.5, 1.0], "arrivals": [3, 0]}
 def test_bad_traces_are_refused(bad, message):
     with pytest.raises(ValueError, match=message):
         sl.Trace(**{**GOOD, **bad})
+
+
+def test_the_least_availability_is_allowed():
+    assert sl.Trace(**{**GOOD, "availability": [1e-100, 1.0]}).availability[0] == 1e-100
 
 
 @pytest.mark.parametrize("gain", [["1", "2"], [1j, 2.0], [True, False], [[1.0], [1.0, 2.0]]])
