@@ -1,0 +1,358 @@
+"""Change the model one operator or number at a time, and see whether the tests notice.
+
+Cosmic Ray makes the changes. Each of them is tried in a copy of splitlib and tests, in a process
+forked from one that has imported everything but splitlib, by the tests that are about the module.
+So a change that is reported as caught is caught by these few; the whole suite may catch more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import gc
+import importlib.metadata
+import json
+import multiprocessing
+import os
+import queue
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import parso
+import pytest
+import yaml
+from cosmic_ray import plugins
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.operators.operator import Example, Operator
+from numba.core import config
+
+from tools import fingerprint
+from tools.fingerprint import ROOT
+
+#: Which changes are not caught, and why.
+LISTED = ROOT / "tools" / "mutants.yml"
+LEAST_CAUGHT = 0.95
+CAUGHT = ("caught", "timeout")
+
+#: Tests of each module, those that catch most first, and what of them is left out as slow.
+TESTS = {
+    "network": "tests/test_network.py splitlib/network.py",
+    "zoo": "tests/test_network.py splitlib/zoo.py",
+    "board": "tests/test_network.py tests/test_scenario.py splitlib/board.py",
+    "channel": "tests/test_channel.py tests/test_scenario.py splitlib/channel.py",
+    "scenario": "tests/test_scenario.py splitlib/scenario.py",
+    "kernel": "tests/test_channel.py tests/test_policies.py tests/test_simulate.py",
+    "trace": "tests/test_trace.py tests/test_scenario.py tests/test_stream.py splitlib/trace.py",
+    "stream": "tests/test_stream.py",
+    "loop": "tests/test_policies.py tests/test_simulate.py",
+    "policies": "tests/test_policies.py",
+    "bound": "tests/test_bound.py tests/test_policies.py",
+    "simulate": "tests/test_simulate.py splitlib/simulate.py",
+    "statistics": "tests/test_statistics.py splitlib/statistics.py",
+}
+SLOW = "not (dask or workers or those_of_the_public)"
+QUICK = {
+    "kernel": "twins or log1p or by_hand or slot_by_slot or agree and not clairvoyant or recursions"
+    " or closed_form or cost_nothing or without_gain or at_a_limit or of_equal or v_vanishes"
+    " or v_grows or as_printed or never_worse or no_slot_can_be_late or minimize_the_problem"
+    " or figures_are and adaptive or totals or settled or three_images"
+    " or those_of_split and not clairvoyant"
+}
+
+#: Modules with compiled loops: these run as plain Python, which Numba's cache cannot mix up.
+UNCOMPILED = {"kernel", "stream", "trace"}
+
+#: Cosmic Ray's operators that change what is computed. Left out is what raises a TypeError on
+#: every float, such as `<<` for `*`: it would be caught without saying anything of the tests.
+_ARITHMETIC, _BITS = "(Add|Sub|Mul|Div|FloorDiv|Mod|Pow)", "(LShift|RShift|BitOr|BitAnd|BitXor)"
+_ORDER = "(Eq|NotEq|Lt|LtE|Gt|GtE)"
+OPERATORS = re.compile(
+    "NumberReplacer|AddNot|Replace(True|False|And|Or|Break|Continue)With.*"
+    "|ReplaceUnaryOperator_Delete_.*"
+    f"|ReplaceBinaryOperator_({_ARITHMETIC}_(Add|Sub|Mul|Div)|{_BITS}_{_BITS})"
+    f"|ReplaceComparisonOperator_({_ORDER}_{_ORDER}|Is_IsNot|IsNot_Is)"
+)
+
+#: Everything that is slow to import, for each process to start with.
+PRELOADED = [
+    "__main__", "_hypothesis_pytestplugin", "doctest", "hypothesis.strategies", "joblib",
+    "jupyter_client.connect", "mrg32k3a.mrg32k3a", "numba", "pandas", "pytest", "scipy.optimize",
+    "scipy.signal", "scipy.stats", "tqdm.auto", "xarray", "xdist.scheduler",
+]  # fmt: skip
+
+
+class AugmentedAssignment(Operator):
+    """What Cosmic Ray leaves alone: ``+=`` and its like."""
+
+    other = {"+=": "-=", "-=": "+=", "*=": "/=", "/=": "*=", ">>=": "<<="}  # noqa: RUF012
+
+    def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield where the operator can be applied to a node."""
+        if isinstance(node, parso.python.tree.Operator) and node.value in self.other:
+            yield node.start_pos, node.end_pos
+
+    def mutate(self, node: Any, index: int) -> Any:
+        """Apply it."""
+        node.value = self.other[node.value]
+        return node
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Return what it does."""
+        return (Example("x += 1", "x -= 1"),)
+
+
+class Mutant(NamedTuple):
+    """One change of one line."""
+
+    module: str
+    operator: str
+    line: int
+    before: str
+    after: str
+    source: str  # fingerprint of the module
+
+
+def operators() -> dict[str, Operator]:
+    """Return the operators that are applied, by their names."""
+    names = {name.removeprefix("core/"): name for name in plugins.operator_names()}
+    chosen = {short: name for short, name in names.items() if OPERATORS.fullmatch(short)}
+    ours = {"AugmentedAssignment": AugmentedAssignment()}
+    return {short: plugins.get_operator(name)() for short, name in chosen.items()} | ours
+
+
+def annotated(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return where the type annotations are, as (line, column) of both ends."""
+    spans = []
+    for node in ast.walk(ast.parse(source)):
+        for field in ("annotation", "returns"):
+            if (noted := getattr(node, field, None)) is not None:
+                end = noted.end_lineno, noted.end_col_offset
+                spans.append(((noted.lineno, noted.col_offset), end))
+    return spans
+
+
+def mutants_of(module: str) -> Iterator[tuple[Mutant, str]]:
+    """Yield each mutant of a module with its source, annotations left alone."""
+    source = (ROOT / "splitlib" / f"{module}.py").read_text("utf-8")
+    digest = fingerprint.of_value(source)[:12]
+    nodes, spans = list(ast_nodes(get_ast(source))), annotated(source)
+    for name, operator in operators().items():
+        places = [start for node in nodes for start, _ in operator.mutation_positions(node)]
+        for occurrence, start in enumerate(places):
+            changed = mutate_code(source, operator, occurrence)
+            noted = any(low <= start < high for low, high in spans)
+            if not noted and not same_program(source, changed):
+                line, before, after = first_difference(source, changed)
+                yield Mutant(module, name, line, before, after, digest), changed
+
+
+def same_program(source: str, changed: str) -> bool:
+    """Tell whether nothing has changed, as with a number too large for one more to matter."""
+    try:
+        return ast.dump(ast.parse(source)) == ast.dump(ast.parse(changed))
+    except SyntaxError:
+        return False
+
+
+def first_difference(source: str, changed: str) -> tuple[int, str, str]:
+    """Return number and text, before and after, of the line that differs."""
+    pairs = zip(source.splitlines(), changed.splitlines(), strict=True)
+    line, texts = next((i, pair) for i, pair in enumerate(pairs, 1) if pair[0] != pair[1])
+    before, after = (" ".join(text.split()) for text in texts)
+    return line, before, after
+
+
+def run_tests(module: str, scratch: Path) -> None:
+    """Run the tests of a module in this process, and end it with their exit code."""
+    os.environ["NUMBA_DISABLE_JIT"] = str(int(module in UNCOMPILED))
+    os.environ["NUMBA_CACHE_DIR"] = str(scratch / "numba")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    config.reload_config()
+    gc.freeze()  # what has been preloaded is never collected
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(scratch))
+    os.chdir(scratch)
+    for stream in (1, 2):
+        os.dup2(os.open("output", os.O_CREAT | os.O_TRUNC | os.O_WRONLY), stream)
+    quick = [
+        "-x",
+        "-q",
+        "--assert=plain",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "_hypothesis_pytestplugin",
+    ]
+    sys.exit(pytest.main([*quick, "-k", QUICK.get(module, SLOW), *TESTS[module].split()]))
+
+
+def outcome(module: str, source: str, scratch: Path, limit: float | None = None) -> str:
+    """Return what the tests say to a source of a module: caught, timeout or survived."""
+    path = scratch / "splitlib" / f"{module}.py"
+    original = path.read_text("utf-8")
+    path.write_text(source, "utf-8")
+    process = multiprocessing.get_context("forkserver").Process(
+        target=run_tests, args=(module, scratch)
+    )
+    process.start()
+    process.join(limit)
+    late = process.is_alive()
+    if late:
+        process.kill()
+        process.join()
+    path.write_text(original, "utf-8")
+    return "timeout" if late else "caught" if process.exitcode else "survived"
+
+
+def copy(folder: Path) -> Path:
+    """Copy what the tests need into a new folder."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("splitlib", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def copy_into(folder: Path) -> Path:
+    """Copy what the tests need into a new folder, and return it."""
+    for name in ("splitlib", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def time_limit(module: str, scratch: Path) -> float:
+    """Return how long the tests of a module may take, once they have passed without a change."""
+    source = (scratch / "splitlib" / f"{module}.py").read_text("utf-8")
+    start = time.perf_counter()
+    if outcome(module, source, scratch) != "survived":
+        raise SystemExit((scratch / "output").read_text("utf-8"))
+    return 20 + 5 * (time.perf_counter() - start)
+
+
+def try_all(mutants: dict[Mutant, str], jobs: int) -> Iterator[tuple[Mutant, str]]:
+    """Yield each mutant with its outcome as it comes, ``jobs`` at a time."""
+    with contextlib.ExitStack() as stack:
+        folders = [stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(jobs)]
+        free: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        for folder in folders:
+            free.put(copy_into(Path(folder)))
+        modules = dict.fromkeys(mutant.module for mutant in mutants)
+        limits = {module: time_limit(module, Path(folders[0])) for module in modules}
+
+        def attempt(mutant: Mutant) -> tuple[Mutant, str]:
+            scratch = free.get()
+            try:
+                return mutant, outcome(
+                    mutant.module, mutants[mutant], scratch, limits[mutant.module]
+                )
+            finally:
+                free.put(scratch)
+
+        pool = ThreadPoolExecutor(jobs)
+        stack.callback(pool.shutdown, cancel_futures=True)
+        for task in as_completed([pool.submit(attempt, mutant) for mutant in mutants]):
+            yield task.result()
+
+
+def known_outcomes(path: Path) -> dict[Mutant, str]:
+    """Return the outcomes of an earlier run."""
+    records = json.loads(path.read_text("utf-8"))["mutants"] if path.exists() else []
+    return {Mutant(**record): result for record in records if (result := record.pop("outcome"))}
+
+
+def reasons(path: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """Return why some changes are not caught, by module and line before and after."""
+    return {
+        (module, entry["line"], after): entry
+        for module, entries in yaml.safe_load(path.read_text("utf-8")).items()
+        for entry in entries
+        for after in entry["becomes"]
+    }
+
+
+def report(outcomes: dict[Mutant, str]) -> dict[str, Any]:
+    """Return the outcomes with what they add up to."""
+    listed, alive = reasons(LISTED), set()
+    names = ("mutants", "caught", "timeouts", "survivors", "equivalent")
+    modules = {mutant.module: dict.fromkeys(names, 0) for mutant in outcomes}
+    survivors = []
+    for mutant, result in outcomes.items():
+        count = modules[mutant.module]
+        count["mutants"] += 1
+        count["caught"] += result != "survived"
+        count["timeouts"] += result == "timeout"
+        if result == "survived":
+            key = mutant.module, mutant.before, mutant.after
+            entry = listed.get(key, {})
+            alive.add(key)
+            count["survivors"] += 1
+            count["equivalent"] += entry.get("equivalent", False)
+            survivors.append(mutant._asdict() | {"why": entry.get("why")})
+    return {
+        "tool": f"cosmic-ray {importlib.metadata.version('cosmic-ray')}",
+        "modules": modules,
+        "survivors": survivors,
+        "listed, but caught": [key for key in listed if key[0] in modules and key not in alive],
+        "mutants": [m._asdict() | {"outcome": result} for m, result in outcomes.items()],
+    }
+
+
+def write(path: Path, outcomes: dict[Mutant, str]) -> dict[str, Any]:
+    """Write the report, and return it."""
+    found = report(outcomes)
+    new = path.with_suffix(".new")  # first, so that an interruption leaves one of them whole
+    new.write_text(json.dumps(found, indent=1, ensure_ascii=False), "utf-8")
+    new.replace(path)
+    return found
+
+
+def tell(found: dict[str, Any]) -> int:
+    """Print what the report says; return 1 if something in it should not be so."""
+    for module, count in found["modules"].items():
+        print(f"{module:12}", *(f"{number} {name}" for name, number in count.items()))
+    mutants, caught = (sum(c[n] for c in found["modules"].values()) for n in ("mutants", "caught"))
+    print(f"{caught / mutants:.1%} of {mutants} caught")
+    unexplained = [one for one in found["survivors"] if not one["why"]]
+    for one in unexplained:
+        print(f"survived, for no listed reason: {one['module']}:{one['line']} {one['after']}")
+    for module, before, after in found["listed, but caught"]:
+        print(f"listed in {LISTED.name}, but caught: {module}: {before} -> {after}")
+    return int(caught < LEAST_CAUGHT * mutants or bool(unexplained or found["listed, but caught"]))
+
+
+def main() -> int:
+    """Try the mutants of some modules, and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path, help="JSON; what was caught is not tried again")
+    parser.add_argument("modules", nargs="*", help="by default all of the model")
+    parser.add_argument("--jobs", type=int, default=1)
+    options = parser.parse_args()
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
+
+    known, modules = known_outcomes(options.results), options.modules or list(TESTS)
+    mutants = dict(found for module in modules for found in mutants_of(module))
+    left = {m: source for m, source in mutants.items() if known.get(m) not in CAUGHT}
+    outcomes = {m: result for m, result in known.items() if m.module not in modules or m in mutants}
+    start = time.perf_counter()
+    for done, (mutant, result) in enumerate(try_all(left, options.jobs), 1):
+        outcomes[mutant] = result
+        minutes = (time.perf_counter() - start) / done * (len(left) - done) / 60
+        print(f"{done} of {len(left)}, {minutes:.0f} min left  ", end="\r", flush=True)
+        if done % 20 == 0:
+            write(options.results, outcomes)
+    return tell(write(options.results, outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
