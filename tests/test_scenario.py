@@ -148,6 +148,9 @@ def test_traces_cannot_be_changed_and_leave_their_source_alone():
     trace = sl.Trace(gain=gain, availability=[1.0, 0.5], arrivals=[1.0, 2.0])
     with pytest.raises(ValueError, match="read-only"):
         trace.gain[0] = 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        trace.gain = gain
+    assert len({trace, sl.Trace(trace.gain, trace.availability, trace.arrivals)}) == 2
     gain[0] = 3e-10
     assert trace.gain[0] == 1e-10
     assert trace.arrivals.dtype == np.int64

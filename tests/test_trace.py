@@ -235,6 +235,18 @@ def test_a_single_slot_and_the_longest_memory_will_do():
     assert np.unique(share <= 0.5).size == 1
 
 
+def test_the_edges_of_state_and_memory_by_hand():
+    """The largest share of the busy host is busy still; without memory any number draws anew."""
+    kept = np.zeros(2)
+    assert HOST._apply(np.array([0.1, 0.3]), kept).tolist() == [0.1, 0.3]
+    forgetful = sl.MarkovAvailability(0.0, 0.5)
+    assert forgetful._apply(np.array([0.1, 0.9]), kept).tolist() == [0.1, 0.9]
+
+
+def test_models_are_values():
+    assert len({FADING, sl.GaussMarkovFading(0.95), HOST, sl.MarkovAvailability(0.9, 0.3)}) == 2
+
+
 @pytest.mark.parametrize(("model", "fields", "error", "message"), [
     ("GaussMarkovFading", {"correlation": 1.0}, ValueError,
      r"correlation must be a finite number in \[0, 1\), got 1.0"),
