@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
 import gc
 import importlib.metadata
 import json
 import multiprocessing
 import os
-import queue
 import re
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -184,16 +183,9 @@ def run_tests(module: str, scratch: Path) -> None:
     os.chdir(scratch)
     for stream in (1, 2):
         os.dup2(os.open("output", os.O_CREAT | os.O_TRUNC | os.O_WRONLY), stream)
-    quick = [
-        "-x",
-        "-q",
-        "--assert=plain",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "_hypothesis_pytestplugin",
-    ]
-    sys.exit(pytest.main([*quick, "-k", QUICK.get(module, SLOW), *TESTS[module].split()]))
+    quick = ["-x", "-q", "--assert=plain", "--hypothesis-profile=ci", "-k", QUICK.get(module, SLOW)]
+    loaded = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin"]
+    sys.exit(pytest.main([*quick, *loaded, *TESTS[module].split()]))
 
 
 def outcome(module: str, source: str, scratch: Path, limit: float | None = None) -> str:
@@ -212,15 +204,6 @@ def outcome(module: str, source: str, scratch: Path, limit: float | None = None)
         process.join()
     path.write_text(original, "utf-8")
     return "timeout" if late else "caught" if process.exitcode else "survived"
-
-
-def copy(folder: Path) -> Path:
-    """Copy what the tests need into a new folder."""
-    ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("splitlib", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    return folder
 
 
 def copy_into(folder: Path) -> Path:
@@ -242,27 +225,29 @@ def time_limit(module: str, scratch: Path) -> float:
 
 def try_all(mutants: dict[Mutant, str], jobs: int) -> Iterator[tuple[Mutant, str]]:
     """Yield each mutant with its outcome as it comes, ``jobs`` at a time."""
-    with contextlib.ExitStack() as stack:
-        folders = [stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(jobs)]
-        free: queue.SimpleQueue[Path] = queue.SimpleQueue()
-        for folder in folders:
-            free.put(copy_into(Path(folder)))
-        modules = dict.fromkeys(mutant.module for mutant in mutants)
-        limits = {module: time_limit(module, Path(folders[0])) for module in modules}
+    own = threading.local()  # each thread has a copy that it may change
 
-        def attempt(mutant: Mutant) -> tuple[Mutant, str]:
-            scratch = free.get()
-            try:
-                return mutant, outcome(
-                    mutant.module, mutants[mutant], scratch, limits[mutant.module]
-                )
-            finally:
-                free.put(scratch)
+    def prepare() -> None:
+        own.scratch = copy_into(Path(tempfile.mkdtemp(dir=folder)))
 
-        pool = ThreadPoolExecutor(jobs)
-        stack.callback(pool.shutdown, cancel_futures=True)
-        for task in as_completed([pool.submit(attempt, mutant) for mutant in mutants]):
-            yield task.result()
+    def measure(module: str) -> float:
+        return time_limit(module, own.scratch)
+
+    def attempt(mutant: Mutant) -> tuple[Mutant, str]:
+        limit = limits[mutant.module]
+        return mutant, outcome(mutant.module, mutants[mutant], own.scratch, limit)
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ThreadPoolExecutor(jobs, initializer=prepare) as pool,
+    ):
+        modules = list(dict.fromkeys(mutant.module for mutant in mutants))
+        limits = dict(zip(modules, pool.map(measure, modules), strict=True))
+        try:
+            for task in as_completed([pool.submit(attempt, mutant) for mutant in mutants]):
+                yield task.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def known_outcomes(path: Path) -> dict[Mutant, str]:
