@@ -74,6 +74,13 @@ def test_page_traces_have_the_distributions_of_the_paper():
     assert np.abs(lagged).max() < 0.01
 
 
+def test_traces_are_as_long_as_the_papers_runs_by_default():
+    scenario = sl.Scenario(arrival_rate=0)
+    page = sl.page_trace(scenario)
+    assert sl.draw_trace(scenario).n_slots == page.n_slots == 200_000
+    assert np.array_equal(page.gain[:9], sl.page_trace(scenario, 9, seed=1).gain)
+
+
 def test_sliders_move_a_slot_smoothly():
     first, second = (sl.page_trace(sl.Scenario(arrival_rate=rate), 1000) for rate in (10, 10.5))
     assert np.array_equal(first.gain, second.gain)

@@ -237,10 +237,9 @@ def test_a_single_slot_and_the_longest_memory_will_do():
 
 def test_the_edges_of_state_and_memory_by_hand():
     """The largest share of the busy host is busy still; without memory any number draws anew."""
-    kept = np.zeros(2)
-    assert HOST._apply(np.array([0.1, 0.3]), kept).tolist() == [0.1, 0.3]
-    forgetful = sl.MarkovAvailability(0.0, 0.5)
-    assert forgetful._apply(np.array([0.1, 0.9]), kept).tolist() == [0.1, 0.9]
+    uniform, kept = np.array([0.1, 0.3, 0.9]), np.zeros(3)
+    assert HOST._apply(uniform, kept) == pytest.approx([0.1, 0.3, 0.3 * 0.6 / 0.7])
+    assert np.array_equal(sl.MarkovAvailability(0.0, 0.5)._apply(uniform, kept), uniform)
 
 
 def test_models_are_values():
