@@ -51,6 +51,16 @@ def test_compiled_and_plain_draw_the_same():
     assert np.array_equal(trace.arrivals, stats.poisson.ppf(uniforms[2::3], 10))
 
 
+def test_no_number_is_zero():
+    """What would be 0 is m1 / (m1 + 1) by the generator's definition."""
+    assert stream.next_uniform([0.0] * 6) == stream.M1 / (stream.M1 + 1)
+
+
+def test_a_quantile_is_the_least_that_is_probable_enough():
+    assert stream.poisson_quantile(np.exp(-0.7), 0.7) == 0
+    assert stream.poisson_quantile(np.nextafter(np.exp(-0.7), 1), 0.7) == 1
+
+
 @pytest.mark.parametrize("mean", [0.0, 1e-3, 0.7, 10.0, 40.0, stream.MAX_ARRIVAL_RATE])
 def test_poisson_quantiles(mean):
     for u in np.concatenate([np.linspace(0.001, 0.999, 97), [1e-9, 1 - 1e-9]]):
