@@ -27,13 +27,13 @@ def test_path_gain_is_free_space_at_one_metre_and_falls_by_beta_decades_per_deca
 
 def test_dbm():
     assert channel.dbm_to_watt(0.0) == pytest.approx(1e-3)
-    assert channel.dbm_to_watt(-174.0) == pytest.approx(3.981e-21, rel=1e-4)
+    assert channel.dbm_to_watt(-174.0) == pytest.approx(3.981e-21, rel=1e-4, abs=0)
 
 
 @given(power=logarithmic(-6, 3), gain=logarithmic(-16, -3))
 def test_power_is_the_inverse_of_rate(power, gain):
     rate = channel.rate(power, gain, BANDWIDTH, NOISE_PSD)
-    assert channel.power(rate, gain, BANDWIDTH, NOISE_PSD) == pytest.approx(power, rel=1e-9)
+    assert channel.power(rate, gain, BANDWIDTH, NOISE_PSD) == pytest.approx(power, rel=1e-9, abs=0)
 
 
 def test_rate_by_hand():
@@ -66,9 +66,9 @@ def test_the_twins_solve_the_stationarity_condition(c):
     # (r - 1) e^r + 1 without cancellation: it is the integral of s e^s from 0 to r.
     nodes, weights = np.polynomial.legendre.leggauss(40)
     s = r * (nodes + 1) / 2
-    assert r / 2 * np.sum(weights * s * np.exp(s)) == pytest.approx(c, rel=1e-10)
-    assert kernel.stationary_rate(c, r * 1.5) == pytest.approx(r, rel=1e-11)
-    assert kernel.stationary_rate(c, r) == pytest.approx(r, rel=1e-11)
+    assert r / 2 * np.sum(weights * s * np.exp(s)) == pytest.approx(c, rel=1e-10, abs=0)
+    assert kernel.stationary_rate(c, r * 1.5) == pytest.approx(r, rel=1e-11, abs=0)
+    assert kernel.stationary_rate(c, r) == pytest.approx(r, rel=1e-11, abs=0)
 
 
 @pytest.mark.parametrize(("r", "accuracy"), [
@@ -77,7 +77,7 @@ def test_the_twins_solve_the_stationarity_condition(c):
 ])  # fmt: skip
 def test_the_stationarity_condition_is_its_power_series(r, accuracy):
     series = math.fsum((k - 1) * r**k / math.factorial(k) for k in range(2, 150))
-    assert kernel.stationarity(r, math.expm1(r)) == pytest.approx(series, rel=accuracy)
+    assert kernel.stationarity(r, math.expm1(r)) == pytest.approx(series, rel=accuracy, abs=0)
 
 
 def test_the_series_at_the_branch_point_inverts_the_stationarity_condition():
@@ -128,7 +128,7 @@ def test_no_numbers_at_all_are_refused():
 
 @given(x=logarithmic(-300, 300) | logarithmic(-17, 2))
 def test_log1p_of_the_kernel(x):
-    assert kernel.log1p(x) == pytest.approx(np.log1p(x), rel=1e-15)
+    assert kernel.log1p(x) == pytest.approx(np.log1p(x), rel=1e-15, abs=0)
 
 
 def test_log1p_of_nothing():
