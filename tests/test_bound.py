@@ -151,6 +151,7 @@ def test_limits_that_do_not_bind_have_no_price():
     assert (bound.delay_price, bound.outage_price) == (0, 0)
     free = sl.simulate(scenario, trace, V=1e12, burn_in=0)
     assert bound.energy == pytest.approx(free.mean_energy, rel=1e-6)
+    assert bound.energy_saving == pytest.approx(free.energy_saving, rel=1e-6)
 
 
 @pytest.mark.parametrize(("fields", "message"), [

@@ -279,6 +279,7 @@ def test_an_own_policy_in_a_sweep(scenario):
     (lambda slot: 3, TypeError, "must return a splitting point and a rate in bit/s, got 3 in slot"),
     (lambda slot: (20, slot.rate_max), ValueError, r"must be in \[0, 19\], got 20 in slot 0"),
     (lambda slot: (3, slot.rate_max * 2), ValueError, r"rate must be in \[.*\] bit/s, got"),
+    (lambda slot: (3, slot.rate_min / 2), ValueError, r"rate must be in \[.*\] bit/s, got"),
     (lambda slot: (3, float("nan")), ValueError, "rate must be in .* got nan in slot 0"),
 ])  # fmt: skip
 def test_an_own_policy_that_decides_nonsense_is_told(scenario, decide, error, message):

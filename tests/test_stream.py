@@ -54,6 +54,8 @@ def test_compiled_and_plain_draw_the_same():
 def test_no_number_is_zero():
     """What would be 0 is m1 / (m1 + 1) by the generator's definition."""
     assert stream.next_uniform([0.0] * 6) == stream.M1 / (stream.M1 + 1)
+    one = float(pow(1403580, -1, 2**32 - 209))  # of which the generator makes a 1
+    assert stream.next_uniform([0.0, one, 0.0, 0.0, 0.0, 0.0]) == 1 / (stream.M1 + 1)
 
 
 def test_a_quantile_is_the_least_that_is_probable_enough():
@@ -96,6 +98,11 @@ def test_sliders_move_a_slot_smoothly():
     assert np.array_equal(first.gain, second.gain)
     assert (second.arrivals >= first.arrivals).all()
     assert second.arrivals.sum() > first.arrivals.sum()
+
+
+def test_the_largest_arrival_rate_is_allowed():
+    arrivals = sl.page_trace(sl.Scenario(arrival_rate=500), 1000).arrivals
+    assert arrivals.mean() == pytest.approx(500, abs=3 * np.sqrt(500 / 1000))
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
