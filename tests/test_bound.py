@@ -75,6 +75,7 @@ def test_the_bound_is_that_of_a_linear_program_over_all_choices(scenario):
     assert bound.primal.delay <= scenario.d_avg * (1 + 1e-9)
     assert bound.primal.outage <= scenario.epsilon + 1e-12
     assert 0 <= bound.gap + 1e-12 <= 2e-7 * bound.energy + 1e-12
+    assert bound.iterations < 100
 
 
 @settings(max_examples=150, deadline=None)

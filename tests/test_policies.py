@@ -275,11 +275,21 @@ def test_an_own_policy_in_a_sweep(scenario):
     assert ((data.mean_split > 5) & (data.mean_split < 14)).all()
 
 
+@pytest.mark.parametrize(("limit", "factor"), [("rate_min", 1 - 5e-10), ("rate_max", 1 + 5e-10)])
+def test_a_rate_that_only_rounding_takes_beyond_a_limit_is_that_limit(scenario, limit, factor):
+    def at(factor):
+        own = sl.online(lambda slot: (3, getattr(slot, limit) * factor))
+        trace = sl.Trace([1e-10], [0.5], [2])
+        return sl.simulate(scenario, trace, policy=own, burn_in=0, history=True).history.rate
+
+    assert at(factor) == at(1.0)
+
+
 @pytest.mark.parametrize(("decide", "error", "message"), [
     (lambda slot: 3, TypeError, "must return a splitting point and a rate in bit/s, got 3 in slot"),
     (lambda slot: (20, slot.rate_max), ValueError, r"must be in \[0, 19\], got 20 in slot 0"),
-    (lambda slot: (3, slot.rate_max * 2), ValueError, r"rate must be in \[.*\] bit/s, got"),
-    (lambda slot: (3, slot.rate_min / 2), ValueError, r"rate must be in \[.*\] bit/s, got"),
+    (lambda slot: (3, slot.rate_max * (1 + 1e-6)), ValueError, r"rate must be in \[.*\] bit/s"),
+    (lambda slot: (3, slot.rate_min * (1 - 1e-6)), ValueError, r"rate must be in \[.*\] bit/s"),
     (lambda slot: (3, float("nan")), ValueError, "rate must be in .* got nan in slot 0"),
 ])  # fmt: skip
 def test_an_own_policy_that_decides_nonsense_is_told(scenario, decide, error, message):
