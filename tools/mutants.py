@@ -55,7 +55,7 @@ TESTS = {
     "stream": "tests/test_stream.py",
     "loop": "tests/test_policies.py tests/test_simulate.py",
     "policies": "tests/test_policies.py",
-    "bound": "tests/test_bound.py tests/test_policies.py",
+    "bound": "tests/test_bound.py::test_the_ceiling_is_that_of_a_linear_program tests/test_bound.py",
     "simulate": "tests/test_simulate.py splitlib/simulate.py",
     "statistics": "tests/test_statistics.py splitlib/statistics.py",
 }
