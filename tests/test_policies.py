@@ -275,7 +275,7 @@ def test_an_own_policy_in_a_sweep(scenario):
     assert ((data.mean_split > 5) & (data.mean_split < 14)).all()
 
 
-@pytest.mark.parametrize(("limit", "factor"), [("rate_min", 1 - 5e-10), ("rate_max", 1 + 5e-10)])
+@pytest.mark.parametrize(("limit", "factor"), [("rate_min", 1 - 1e-9), ("rate_max", 1 + 1e-9)])
 def test_a_rate_that_only_rounding_takes_beyond_a_limit_is_that_limit(scenario, limit, factor):
     def at(factor):
         own = sl.online(lambda slot: (3, getattr(slot, limit) * factor))

@@ -240,12 +240,16 @@ def test_rates_that_are_always_or_never_at_a_limit(changes, share):
     np.testing.assert_allclose(history.rate[sent], twin, rtol=1e-10)
 
 
-def test_of_equal_splitting_points_the_smallest_is_taken():
+@pytest.mark.parametrize(("policy", "d_max"), [
+    ("adaptive", 0.1), ("dads", 3e-4), ("myopic", 3e-4),
+])  # fmt: skip
+def test_of_equal_splitting_points_the_smallest_is_taken(policy, d_max):
     """Two pooling stages: the points after them cost the same in every respect."""
     pool = sl.Stage("pool", (sl.GlobalAveragePool(),))
     end = sl.Stage("end", (sl.Linear(3, 10_000), sl.Linear(10_000, 10_000)))
-    scenario = sl.Scenario(network=sl.Network("n", (3, 64, 64), (pool, pool, end)))
-    history = history_of(scenario, trace_of(scenario))
+    network = sl.Network("n", (3, 64, 64), (pool, pool, end))
+    scenario = sl.Scenario(network=network, d_max=d_max)
+    history = history_of(scenario, trace_of(scenario), policy=policy)
     assert set(history.split) <= {0, 1, 3}
     assert 1 in history.split
 
