@@ -356,6 +356,7 @@ def test_settled_looks_at_the_growth_of_both_queues(scenario):
     }, attrs={"n_slots": 200_000, "burn_in": 0})  # fmt: skip
     assert sl.settled(growth, scenario).values.tolist() == [True, False, False]
     assert sl.settled(growth, scenario, tolerance=0.01).values.tolist() == [True, True, True]
+    assert kernel.have_settled(1e-3 * 0.05, 1e-3 * 0.01, 200_000, 0.05, 0.1, 0.01, 1e-3)
     short = growth.assign_attrs(n_slots=900)
     assert sl.settled(short, scenario).values.tolist() == [True, True, True]
 
