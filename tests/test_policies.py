@@ -61,6 +61,7 @@ BY_HAND = [
     ("dads", {"d_max": 1.04e-3}, 0.19, (1, 1 + 0.05 + 0.1 / 0.19, 1.15)),
     (partial(policies.static, split=1), {}, 0.5, (1, 1.25, 1.15)),
     (partial(policies.static, split=1, rate="p_min"), {}, 0.5, (1, 1.3, 1 + 0.1)),
+    (partial(policies.static, split=1, rate="p_min"), {"d_max": 1.25e-3}, 0.5, (1, 1.3, 1.1)),
     (partial(policies.static, split=1, rate="d_max"), {}, 0.5, (1, 1.3, 1.1)),
     (partial(policies.static, split=1, rate="d_max"), {"d_max": JUST * 1e-3}, 0.5,
      (1, JUST, 1 + (2**1.5 - 1) * 0.1 / 1.5)),
@@ -226,6 +227,18 @@ def test_hindsight_is_of_the_slots_that_count(policy):
     assert one.mean_energy == two.mean_energy
 
 
+def test_of_equal_energies_the_first_is_the_least():
+    assert policies.least_energy([2.0, 1.0, 1.0], [1.0] * 3, [0.0] * 3, 3, 1.0, 0.0) == 1
+
+
+def test_auto_split_chooses_from_8_and_16_bits_by_default(scenario):
+    trace = sl.draw_trace(scenario, 200, rng=0)
+    named = partial(policies.auto_split, bit_widths=(8, 16), memory=32e6)
+    one, two = (sl.simulate(scenario, trace, policy=p, burn_in=0) for p in ("auto_split", named))
+    assert one.mean_energy == two.mean_energy
+    assert len(policies.auto_split_rules(scenario)) == 40
+
+
 def test_best_static_is_the_best_of_all_static_ones():
     scenario = sl.Scenario(alpha_max=0.5)
     trace = sl.draw_trace(scenario, 20_000, rng=2)
@@ -263,6 +276,19 @@ def test_an_own_policy_can_be_the_papers_controller():
         values = getattr(own.history, name)
         np.testing.assert_allclose(values, getattr(ours.history, name), rtol=1e-9, atol=1e-15)
         np.testing.assert_allclose(values, reference[name], rtol=1e-8, atol=1e-12)
+
+
+def test_an_own_policy_is_asked_only_where_there_are_images(scenario):
+    asked = []
+
+    @sl.online
+    def noting(slot):
+        asked.append(slot.arrivals)
+        return 19, slot.rate_min
+
+    trace = sl.Trace([1e-10] * 4, [0.5] * 4, [2, 0, 3, 0])
+    assert sl.simulate(scenario, trace, policy=noting, burn_in=0).split_histogram.sum() == 4
+    assert asked == [2, 3]
 
 
 def test_an_own_policy_in_a_sweep(scenario):

@@ -381,6 +381,7 @@ TRACE = sl.Trace([1e-10] * 5, [0.5] * 5, [3] * 5)
     (lambda s: sl.simulate(s, TRACE, burn_in=0, policy="adaptative"),
      r"policy must be one of 'adaptive', .*'adaptative' \(did you mean 'adaptive'\?\)"),
     (lambda s: sl.sweep(s, V=[]), "V must be a non-empty sequence"),
+    (lambda s: sl.sweep(s, V=[[1.0, 2.0]]), "V must be a non-empty sequence"),
     (lambda s: sl.sweep(s, V=[1.0, -1.0]), "V must be finite and in .*-1.0 at index 1"),
     (lambda s: sl.sweep(s, V=[1.0, 1.0]), "V must not hold a value twice"),
     (lambda s: sl.sweep(s, alpha_max=[0.5, 1.5]), r"alpha_max must be finite and in \(0, 1\]"),
