@@ -58,7 +58,7 @@ TESTS = {
     "policies": "tests/test_policies.py",
     "bound": "tests/test_bound.py::test_the_ceiling_is_that_of_a_linear_program"
     " tests/test_bound.py",
-    "simulate": "tests/test_simulate.py splitlib/simulate.py",
+    "simulate": "tests/test_simulate.py tests/test_measures.py splitlib/simulate.py",
     "statistics": "tests/test_statistics.py splitlib/statistics.py",
 }
 
@@ -339,7 +339,8 @@ def main() -> int:
     known, modules = known_outcomes(options.results), options.modules or list(TESTS)
     found = (found for module in modules for found in mutants_of(module))
     mutants = {mutant: source for mutant, source in found if lot(mutant) < options.share}
-    left = {m: source for m, source in mutants.items() if known.get(m) not in CAUGHT}
+    new_first = sorted(mutants, key=known.__contains__)
+    left = {m: mutants[m] for m in new_first if known.get(m) not in CAUGHT}
     outcomes = {m: result for m, result in known.items() if m.module not in modules or m in mutants}
     start = time.perf_counter()
     for done, (mutant, result) in enumerate(try_all(left, options.jobs), 1):
