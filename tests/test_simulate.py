@@ -1,6 +1,7 @@
 """The slot loop and what is run with it, against other loops, closed forms and known limits."""
 
 import dataclasses
+import inspect
 import tracemalloc
 
 import joblib
@@ -370,6 +371,13 @@ def test_summary_has_a_row_for_each_point(data):
     assert row.outage_lower < row.outage < row.outage_upper
 
 
+@pytest.mark.parametrize("function", [sl.simulate, sl.sweep, sl.sweep_scenarios])
+def test_defaults_are_those_of_the_paper(function):
+    expected = {"V": 3.0, "n_slots": 200_000, "burn_in": 10_000, "progress": True}
+    parameters = inspect.signature(function).parameters
+    assert all(parameters[name].default == expected[name] for name in parameters.keys() & expected)
+
+
 TRACE = sl.Trace([1e-10] * 5, [0.5] * 5, [3] * 5)
 
 
@@ -390,6 +398,7 @@ TRACE = sl.Trace([1e-10] * 5, [0.5] * 5, [3] * 5)
     (lambda s: sl.sweep(s, seeds=[-1]), "seeds must be an integer of at least 0, got -1"),
     (lambda s: sl.sweep(s, seeds=[]), "seeds must hold at least one value and none twice"),
     (lambda s: sl.sweep(s, seeds=[1, 1]), r"none twice, got \[1, 1\]"),
+    (lambda s: sl.sweep(s, n_jobs=-2), r"n_jobs \(other than -1\) must be an integer of at"),
     (lambda s: sl.sweep(s, n_jobs=0), r"n_jobs \(other than -1\) must be an integer of at least 1"),
     (lambda s: sl.settled(xr.Dataset(), s), r"data must come from splitlib.sweep, got one without"),
     (lambda s: sl.summary(xr.Dataset()), r"data must come from splitlib.sweep, got one without"),

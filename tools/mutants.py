@@ -278,18 +278,20 @@ def reasons(path: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
 
 def report(outcomes: dict[Mutant, str]) -> dict[str, Any]:
     """Return the outcomes with what they add up to."""
-    listed, alive = reasons(LISTED), set()
+    listed = reasons(LISTED)
     names = ("mutants", "caught", "timeouts", "survivors", "equivalent")
     modules = {mutant.module: dict.fromkeys(names, 0) for mutant in outcomes}
-    survivors = []
+    survivors, caught, alive = [], set(), set()
     for mutant, result in outcomes.items():
+        key = mutant.module, mutant.before, mutant.after
+        entry = listed.get(key, {})
         count = modules[mutant.module]
         count["mutants"] += 1
-        count["caught"] += result != "survived"
         count["timeouts"] += result == "timeout"
-        if result == "survived":
-            key = mutant.module, mutant.before, mutant.after
-            entry = listed.get(key, {})
+        if result in CAUGHT:
+            caught.add(key)
+            count["caught"] += 1
+        else:
             alive.add(key)
             count["survivors"] += 1
             count["equivalent"] += entry.get("equivalent", False)
@@ -298,7 +300,7 @@ def report(outcomes: dict[Mutant, str]) -> dict[str, Any]:
         "tool": f"cosmic-ray {importlib.metadata.version('cosmic-ray')}",
         "modules": modules,
         "survivors": survivors,
-        "listed, but caught": [key for key in listed if key[0] in modules and key not in alive],
+        "listed, but caught": sorted((caught - alive) & listed.keys()),
         "mutants": [m._asdict() | {"outcome": result} for m, result in outcomes.items()],
     }
 
