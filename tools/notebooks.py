@@ -194,7 +194,7 @@ def faults(selected: Sequence[Path], root: Path) -> list[str]:
 
     of_each = {path.stem: job_of(path, root).faults() for path in selected}
     found = [f"{name}: {', '.join(said)}" for name, said in of_each.items() if said]
-    if not found and len(selected) == len(sources(root)):
+    if selected and not found and len(selected) == len(sources(root)):
         strays = manifest.strays(manifest.folder_of_book(root))
         found = [f"{name}: no notebook has made it" for name in strays]
     return found

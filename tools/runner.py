@@ -32,6 +32,7 @@ from filelock import FileLock, Timeout
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
 
 from tools import cells, environment, fingerprint, manifest
 
@@ -196,18 +197,19 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
     job.failed.unlink(missing_ok=True)
     output = job.staging / job.source.name
     try:
-        papermill.execute_notebook(
-            job.source,
-            output,
-            dict(job.changed),
-            kernel_name="python3",
-            kernel_manager_class=OwnKernel,
-            resources={"metadata": {"path": str(job.staging)}},  # where the kernel works
-            extra_arguments=[f"--IPKernelApp.ipython_dir={profile}"],
-            coalesce_streams=True,
-            execution_timeout=job.cell_seconds,
-            progress_bar=bar and {"desc": bar, "mininterval": 0.5 if _IS_TERMINAL else 5},
-        )
+        with contextlib.closing(ensure_event_loop()):  # papermill's, in this thread
+            papermill.execute_notebook(
+                job.source,
+                output,
+                dict(job.changed),
+                kernel_name="python3",
+                kernel_manager_class=OwnKernel,
+                resources={"metadata": {"path": str(job.staging)}},  # where the kernel works
+                extra_arguments=[f"--IPKernelApp.ipython_dir={profile}"],
+                coalesce_streams=True,
+                execution_timeout=job.cell_seconds,
+                progress_bar=bar and {"desc": bar, "mininterval": 0.5 if _IS_TERMINAL else 5},
+            )
         if cells.unfinished(cells.read(output)):  # papermill takes sys.exit(0) for a good end
             raise RuntimeError("the notebook ended early")
         if manifest.inputs(job.source, job.root) != inputs:
