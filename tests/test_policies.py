@@ -68,6 +68,7 @@ BY_HAND = [
     ("myopic", {}, 0.5, (0, 1 + 0.4, 1.0)),
     ("myopic", {"d_max": JUST * 1e-3}, 0.5,  # the raw image in what is left, at little power
      (0, JUST, (2 ** (1 / (JUST - 0.4)) - 1) * (JUST - 0.4))),
+    ("myopic", {}, 0.1, (2, 2.0, 2.0)),  # just in time: no outage
     ("myopic", {"d_max": 0.5e-3}, 0.5, (0, 1.4, 1.0)),  # in vain: then the least energy
     ("myopic_d_avg", {"d_avg": JUST * 1e-3}, 0.5,
      (0, JUST, (2 ** (1 / (JUST - 0.4)) - 1) * (JUST - 0.4))),
@@ -89,6 +90,12 @@ BY_HAND = [
 def test_a_slot_by_hand(policy, changes, availability, expected):
     trace = slot(availability)
     assert outcome(policy, toy(**changes), trace) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_delay_at_the_limit_is_no_outage_by_hand():
+    result = sl.simulate(toy(), slot(), policy="full_local", burn_in=0, history=True)
+    assert result.history.delay[0] == toy().d_max
+    assert result.outage == 0
 
 
 @pytest.mark.parametrize(("policy", "changes", "availability", "expected"), BY_HAND)
