@@ -210,7 +210,8 @@ def test_slots_without_images_cost_nothing(scenario):
 
 def test_without_gain_only_full_local_inference_is_possible(scenario):
     trace = sl.Trace(gain=[0.0] * 3, availability=[1.0] * 3, arrivals=[5] * 3)
-    assert (history_of(scenario, trace).split == 19).all()
+    for policy in ("adaptive", "exact"):
+        assert (history_of(scenario, trace, policy=policy).split == 19).all()
     forced = history_of(scenario, trace, policy="full_offloading")
     assert (forced.split == 0).all()
     assert (forced.delay > 1e100).all()
