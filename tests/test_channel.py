@@ -75,12 +75,15 @@ def test_the_twins_solve_the_stationarity_condition(c):
 
 
 @pytest.mark.parametrize(("r", "accuracy"), [
-    (1e-9, 1e-15), (1e-3, 1e-15), (0.02, 1e-15), (0.0499, 4e-14),  # the next term is 3.4e-14
+    (1e-9, 1e-15), (1.3e-5, 1e-15), (1e-3, 1e-15), (0.02, 1e-15),
+    (0.0499, 4e-14),  # the next term is 3.4e-14
     (0.0501, 4e-13), (0.3, 1e-14), (3.0, 1e-15), (40.0, 1e-15),
 ])  # fmt: skip
 def test_the_stationarity_condition_is_its_power_series(r, accuracy):
     series = math.fsum((k - 1) * r**k / math.factorial(k) for k in range(2, 150))
     assert kernel.stationarity(r, math.expm1(r)) == pytest.approx(series, rel=accuracy, abs=0)
+    solved = kernel.stationary_rate(series, 1.5 * r)
+    assert solved == pytest.approx(r, rel=accuracy + 1e-14, abs=0)
 
 
 def test_the_series_at_the_branch_point_inverts_the_stationarity_condition():

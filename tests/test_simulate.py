@@ -72,8 +72,10 @@ def test_splitting_point_and_rate_minimize_the_problem_of_the_slot(scenario, rng
             assert history.rate[t] == pytest.approx(rates[best], rel=2e-2)
 
 
-def test_queues_follow_their_recursions(scenario):
-    history = history_of(scenario, trace_of(scenario))
+@pytest.mark.parametrize("burn_in", [0, 700])
+def test_queues_follow_their_recursions(scenario, burn_in):
+    trace = trace_of(scenario)
+    history = sl.simulate(scenario, trace, V=0.3, burn_in=burn_in, history=True).history
     assert history.Z[0] == history.H[0] == 0
     late = history.delay > scenario.d_max
     Z = np.maximum(0, history.Z + history.delay - scenario.d_avg)
@@ -96,7 +98,8 @@ def test_figures_are_those_of_the_slots_after_the_burn_in(scenario, policy):
     assert result.std_split == pytest.approx(kept["split"].std())
     assert result.mean_queues == pytest.approx([kept["Z"].mean(), kept["H"].mean()])
     assert np.array_equal(result.split_histogram, np.bincount(kept["split"], minlength=20))
-    local = trace.arrivals[4321:].sum() * scenario.profile.local_energy[-1]
+    assert result.arrivals == trace.arrivals[4321:].sum()
+    local = result.arrivals * scenario.profile.local_energy[-1]
     assert result.energy_saving == pytest.approx(1 - kept["energy"].sum() / local)
     assert result.initial_queues == pytest.approx([kept["Z"][0], kept["H"][0]])
     sent = kept["rate"] > 0
@@ -217,6 +220,16 @@ def test_without_gain_only_full_local_inference_is_possible(scenario):
     assert (forced.delay > 1e100).all()
 
 
+def test_next_to_no_gain_means_next_to_no_rate_in_closed_form(scenario):
+    """Where the SNR is tiny, the rate is p h / (N0 ln 2): here less than a bit per second."""
+    trace = sl.Trace(gain=[1e-20], availability=[1.0], arrivals=[5])
+    rate = 0.1 * 1e-20 / (scenario.noise_psd * np.log(2))
+    history = history_of(scenario, trace, policy="full_offloading")
+    assert history.rate[0] == pytest.approx(rate)
+    assert history.delay[0] == pytest.approx(5 * 224 * 224 * 3 * 32 / rate)
+    assert rate < 1
+
+
 @pytest.mark.parametrize(("changes", "share"), [
     ({"p_min": 0.1, "p_max": 0.1}, 0.0),
     ({"p_min": 1e-12, "p_max": 1e12, "d_avg": 1e-4}, 1.0),
@@ -224,13 +237,16 @@ def test_without_gain_only_full_local_inference_is_possible(scenario):
 def test_rates_that_are_always_or_never_at_a_limit(changes, share):
     scenario = sl.Scenario(**changes)
     trace = trace_of(scenario)
-    history = history_of(scenario, trace, V=1e-3)
+    result = sl.simulate(scenario, trace, V=1e-3, burn_in=0, history=True)
+    history = result.history
     sent = (history.rate > 0) & (history.Z > 0)
     assert sent.sum() > 20
     link = scenario.bandwidth, scenario.noise_psd
     power = sl.channel.power(history.rate[sent], trace.gain[sent], *link)
     inside = (power > scenario.p_min * (1 + 1e-6)) & (power < scenario.p_max * (1 - 1e-6))
     assert inside.mean() == share
+    assert (result.rate_inside_slots > 0) == (share > 0)
+    assert inside.sum() <= result.rate_inside_slots <= result.sending_slots
     twin = sl.channel.optimal_rate(
         1e-3,
         history.Z[sent] + history.H[sent] / scenario.d_max,
@@ -359,6 +375,8 @@ def test_settled_looks_at_the_growth_of_both_queues(scenario):
     assert sl.settled(growth, scenario).values.tolist() == [True, False, False]
     assert sl.settled(growth, scenario, tolerance=0.01).values.tolist() == [True, True, True]
     assert kernel.have_settled(1e-3 * 0.05, 1e-3 * 0.01, 200_000, 0.05, 0.1, 0.01, 1e-3)
+    assert kernel.have_settled(0.0, 1 / 900, 900, 0.05, 0.1, 0.01, 1e-3)
+    assert not kernel.have_settled(0.0, 1.01 / 900, 900, 0.05, 0.1, 0.01, 1e-3)
     short = growth.assign_attrs(n_slots=900)
     assert sl.settled(short, scenario).values.tolist() == [True, True, True]
 

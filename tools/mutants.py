@@ -70,8 +70,8 @@ QUICK = {
     "kernel": "twins or power_series or log1p or by_hand or three_images or slot_by_slot"
     " or recursions or settled or closed_form or cost_nothing or without_gain or at_a_limit"
     " or of_equal or v_vanishes or v_grows or as_printed or minimize_the_problem or totals"
-    " or figures_are and adaptive or those_of_split and not clairvoyant or never_worse"
-    " or no_slot_can_be_late"
+    " or figures_are and (adaptive or myopic) or those_of_split and not clairvoyant"
+    " or never_worse or no_slot_can_be_late"
 }
 
 #: Modules with compiled loops: these run as plain Python, which Numba's cache cannot mix up.
