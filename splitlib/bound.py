@@ -277,12 +277,17 @@ def _mix(points: list[Point], limits: NDArray[np.float64]) -> Point:
     table = np.array(points).T
     # Of order one, whatever the units.
     scale = np.maximum(np.abs(table).max(axis=1), 1e-300)
-    found = linprog(
-        table[0] / scale[0],
-        A_ub=table[1:] / scale[1:, None],
-        b_ub=limits / scale[1:],
-        A_eq=np.ones((1, len(points))),
-        b_eq=[1.0],
-        method="highs",
-    )
+    # Where a limit is exactly the least that can be kept, the solver may call it infeasible: a
+    # second attempt leaves it a billionth of the largest value.
+    for slack in (0.0, 1e-9):
+        found = linprog(
+            table[0] / scale[0],
+            A_ub=table[1:] / scale[1:, None],
+            b_ub=limits / scale[1:] + slack,
+            A_eq=np.ones((1, len(points))),
+            b_eq=[1.0],
+            method="highs",
+        )
+        if found.success:
+            break
     return Point(*(float(value) for value in table @ found.x))

@@ -104,6 +104,20 @@ def test_no_policy_that_keeps_the_limits_falls_below(
     assert bound.energy_saving >= result.energy_saving - 1e-9
 
 
+@pytest.mark.parametrize("seed", [3, 66])  # with 66, the solver sees no mixture at first
+def test_the_least_limit_that_can_be_kept_is_kept(seed):
+    """It is the fastest policy's, and nobody keeps it with less energy, up to rounding."""
+    scenario = sl.Scenario(alpha_max=0.90625, path_loss_exponent=2.5, d_avg=0.25, d_max=0.25)
+    trace = sl.draw_trace(scenario, 400, rng=seed)
+    fastest = sl.simulate(scenario, trace, V=1.0, policy="neurosurgeon", burn_in=0)
+    assert fastest.outage == 0
+    bound = lower_bound(dataclasses.replace(scenario, d_avg=fastest.mean_delay, epsilon=0.0), trace)
+    assert bound.primal.delay <= fastest.mean_delay * (1 + 1e-6)
+    assert bound.primal.outage <= 1e-8
+    assert bound.energy <= fastest.mean_energy * (1 + 1e-9)
+    assert bound.gap <= 1e-5 * bound.energy
+
+
 @pytest.mark.parametrize("name", sl.POLICIES)
 def test_who_compresses_is_listed_and_nobody_else(name):
     """The bound is of what the network's own cuts cost; these policies may pass it."""
