@@ -131,8 +131,9 @@ def check_values(schema: Mapping[str, Any], values: Mapping[str, Any]) -> None:
 def check_parameters(namespace: Mapping[str, Any]) -> None:
     """Raise unless a running notebook has parameters as its own cell declares them.
 
-    To be called right after the ``parameters`` cell, so that it also sees what papermill has put
-    in. A misspelt name would otherwise change nothing, and nobody would notice.
+    To be called right after the ``parameters`` cell. It also sees what papermill has put in, and
+    what has been typed into the cell without a type: a misspelt name would otherwise change
+    nothing, and nobody would notice.
 
     Parameters
     ----------
@@ -146,12 +147,23 @@ def check_parameters(namespace: Mapping[str, Any]) -> None:
     """
     schema = namespace["__annotations__"]
     for source in namespace.get("In", ()):
-        if source.startswith("# Parameters\n"):  # as papermill begins what it puts in
-            for statement in ast.parse(source).body:
-                name = ast.unparse(statement.targets[0])
-                if name not in schema:
-                    raise TypeError(f"there is no parameter {name!r}{nearest(name, schema)}")
+        for name in _assigned(source):
+            if name not in schema:
+                raise TypeError(f"there is no parameter {name!r}{nearest(name, schema)}")
     check_values(schema, {name: namespace[name] for name in schema})
+
+
+def _assigned(source: str) -> list[str]:
+    """Return the names that a cell assigns without a type, if it is one of parameters."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:  # a magic
+        return []
+    declares = any(isinstance(statement, ast.AnnAssign) for statement in body)
+    if not declares and not source.startswith("# Parameters\n"):  # as papermill begins its own
+        return []
+    assignments = (statement for statement in body if isinstance(statement, ast.Assign))
+    return [ast.unparse(target) for statement in assignments for target in statement.targets]
 
 
 def _rule(name: str, kind: Any) -> Any:

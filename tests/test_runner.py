@@ -70,7 +70,8 @@ def test_a_run_makes_notebook_data_and_manifest(finished):
 
 def test_a_manifest_tells_what_somebody_may_ask_in_years(finished):
     known = manifest.read(finished / "book" / "executed" / "one.json")
-    assert known["parameters"] == {"n": 3, "share": 0.5, "kind": "plain"}
+    assert known["parameters"] == {"n": 3, "share": 0.5, "kind": "plain", "seed": 1}
+    assert known["seeds"] == {"seed": 1}
     assert known["outputs"].keys() == {"one.ipynb", "one.csv"}
     assert {"notebooks/one.ipynb", "splitlib/model.py", "requirements.lock"} < known[
         "inputs"
@@ -82,7 +83,7 @@ def test_a_manifest_tells_what_somebody_may_ask_in_years(finished):
     assert known["environment"]["cpu_features"]
 
 
-def test_the_books_manifest_has_seeds_versions_and_the_commit(tmp_path):
+def test_the_books_manifest_has_versions_and_the_commit(tmp_path):
     described = environment.describe(ROOT)
     assert described["packages"]["numpy"] == __import__("numpy").__version__
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
@@ -245,7 +246,7 @@ def test_other_parameters_go_to_a_folder_of_their_own(project, capsys):
     assert str(folder) in capsys.readouterr().out
     assert outputs(folder)["one.csv"] == b"50,0.5,fancy"
     known = manifest.read(folder / "one.json")
-    assert known["parameters"] == {"n": 50, "share": 0.5, "kind": "fancy"}
+    assert known["parameters"] == {"n": 50, "share": 0.5, "kind": "fancy", "seed": 1}
     assert made(project) == before
     assert run(project, "one", "-p", "kind='fancy'", "-p", "n=50", "-p", "share=0.5") == 0
     assert "one: up to date" in capsys.readouterr().out

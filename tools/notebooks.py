@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +29,9 @@ from tools import environment, fingerprint
 
 if TYPE_CHECKING:
     from tools.runner import Job
+
+
+CELL_SECONDS = 600  # a cell that takes longer has failed
 
 
 class Refused(Exception):
@@ -89,9 +91,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--cell-seconds",
                 type=_count,
-                default=600,
+                default=CELL_SECONDS,
                 metavar="N",
-                help="how long a cell may take, by default 600",
+                help=f"how long a cell may take, by default {CELL_SECONDS}",
             )
     return parser
 
@@ -104,12 +106,12 @@ def _count(text: str) -> int:
 
 def _select(names: Sequence[str], root: Path) -> list[Path]:
     """Return the notebooks with the given names, all if there are none."""
+    from splitlib._check import nearest
+
     known = {path.stem: path for path in sources(root)}
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise Refused(f"there is no notebook {name!r}{hint}")
+            raise Refused(f"there is no notebook {name!r}{nearest(name, known)}")
         if names.count(name) > 1:
             raise Refused(f"the notebook {name!r} stands there twice")
     return [known[name] for name in names] if names else list(known.values())
@@ -131,7 +133,9 @@ def _run(options: argparse.Namespace, selected: Sequence[Path], root: Path) -> i
     return 0 if good else 1
 
 
-def job_of(source: Path, root: Path, given: Sequence[str] = (), cell_seconds: float = 600) -> Job:
+def job_of(
+    source: Path, root: Path, given: Sequence[str] = (), cell_seconds: float = CELL_SECONDS
+) -> Job:
     """Return what to run, with parameters such as ``distance=20`` in place of the notebook's.
 
     Raises

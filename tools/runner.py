@@ -36,7 +36,6 @@ from jupyter_core.utils import ensure_event_loop
 
 from tools import cells, environment, fingerprint, manifest
 
-CELL_SECONDS = 600.0
 _IS_TERMINAL = sys.stderr.isatty()
 _STOPPING = threading.Event()
 
@@ -76,7 +75,7 @@ class Job:
     folder: Path
     values: Mapping[str, Any]
     changed: Mapping[str, Any]
-    cell_seconds: float = CELL_SECONDS
+    cell_seconds: float
 
     @property
     def name(self) -> str:
