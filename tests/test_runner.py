@@ -83,7 +83,7 @@ def test_a_manifest_tells_what_somebody_may_ask_in_years(finished):
     assert known["environment"]["cpu_features"]
 
 
-def test_the_books_manifest_has_versions_and_the_commit(tmp_path):
+def test_the_books_manifest_has_versions_and_the_commit(tmp_path, monkeypatch):
     described = environment.describe(ROOT)
     assert described["packages"]["numpy"] == __import__("numpy").__version__
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
@@ -94,6 +94,10 @@ def test_the_books_manifest_has_versions_and_the_commit(tmp_path):
     assert environment.git_state(tmp_path)["changed"] is False
     assert len(environment.git_state(tmp_path)["commit"]) == 40
     (tmp_path / "file").write_text("2")
+    assert environment.git_state(tmp_path)["changed"] is True
+    (tmp_path / "unpacked").mkdir()
+    assert environment.git_state(tmp_path / "unpacked") is None, "the commit is of another project"
+    monkeypatch.setenv("GIT_DIR", str(ROOT / ".git"))
     assert environment.git_state(tmp_path)["changed"] is True
 
 

@@ -161,6 +161,25 @@ def test_no_notebook_runs_while_the_book_is_built(small_book, monkeypatch):
     assert seen == ["one.holder"]
 
 
+def test_a_book_whose_sources_change_while_it_is_built_is_not_put_into_place(
+    small_book, monkeypatch, capsys
+):
+    (small_book / "book" / "index.md").write_text(INDEX + "\nMore.\n")
+    page = small_book / "_build" / "html" / "book" / "index.html"
+    good = page.read_bytes()
+
+    def edit():
+        (small_book / "book" / "index.md").write_text(INDEX + "\nMore, and more.\n")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(book.assets, "fetch", edit)
+        assert not book.build(small_book)
+    assert "changed while the book was built: book/index.md" in capsys.readouterr().err
+    assert page.read_bytes() == good
+    assert book.build(small_book)
+    assert b"More, and more." in page.read_bytes()
+
+
 EQUATION = "Title\n=====\n\n.. math:: a\n   :label: {}\n\n:eq:`eq-7`\n"
 
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -34,15 +35,19 @@ def pages(root: Path) -> list[str]:
     return [toc["root"], *chapters]
 
 
-def state(root: Path, html: Path) -> str:
-    """Return the hash of everything that the book is made from, and of what it consists of."""
+def sources(root: Path) -> dict[str, str]:
+    """Return the hash of everything that the book is made from, by name."""
     files = [root / name for name in ("_config.yml", "_toc.yml", "package-lock.json")]
     files += (root / "_static").iterdir()
     files += [path for path in (root / "book").rglob("*") if not _HIDDEN & {*path.parts}]
     files += [*(root / "tools").iterdir(), *fingerprint.package_sources(root)]
+    return {"Python": sys.version, **fingerprint.of_files(files, root)}
+
+
+def state(made_from: Mapping[str, str], html: Path) -> str:
+    """Return the hash of what a book is made from, and of what it consists of."""
     built = [path for path in html.rglob("*") if path.name != STAMP]
-    hashes = [fingerprint.of_files(files, root), fingerprint.of_files(built, html)]
-    return fingerprint.of_value([hashes, sys.version])
+    return fingerprint.of_value([made_from, fingerprint.of_files(built, html)])
 
 
 def faults(root: Path) -> list[str]:
@@ -74,7 +79,8 @@ def _build(root: Path) -> bool:
     if dependable.PAGE in pages(root):
         dependable.write_tables(root)
     html, staging = root / "_build" / "html", root / "_build" / "staging"
-    if (html / STAMP).exists() and (html / STAMP).read_text() == state(root, html):
+    made_from = sources(root)
+    if (html / STAMP).exists() and (html / STAMP).read_text() == state(made_from, html):
         print("The book is up to date.")
         return True
     assets.fetch()
@@ -91,7 +97,11 @@ def _build(root: Path) -> bool:
     if missing:
         print(f"pages were not built: {', '.join(missing)}", file=sys.stderr)
         return False
-    (built / STAMP).write_text(state(root, built))
+    if changed := [name for name, _ in made_from.items() ^ sources(root).items()]:
+        names = ", ".join(sorted(set(changed)))
+        print(f"changed while the book was built: {names}. Build it again.", file=sys.stderr)
+        return False
+    (built / STAMP).write_text(state(made_from, built))
     shutil.rmtree(html, ignore_errors=True)
     os.replace(built, html)
     shutil.rmtree(staging)

@@ -5,6 +5,7 @@ Asked before anything else is imported, so that a missing package is named in a 
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -83,6 +84,8 @@ def describe(root: Path) -> dict[str, Any]:
 def git_state(root: Path) -> dict[str, Any] | None:
     """Return commit and whether anything has changed since, or None where git knows nothing."""
     try:
+        if Path(_git(root, "rev-parse", "--show-toplevel").strip()) != root.resolve():
+            return None  # it knows of a folder around this one
         commit = _git(root, "rev-parse", "HEAD").strip()
         return {"commit": commit, "changed": bool(_git(root, "status", "--porcelain").strip())}
     except (OSError, subprocess.CalledProcessError):
@@ -90,5 +93,9 @@ def git_state(root: Path) -> dict[str, Any] | None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
+    # Variables such as GIT_DIR, which hooks have, may point to another repository.
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(
+        ["git", *arguments], cwd=root, env=mine, capture_output=True, text=True, check=True
+    )
     return done.stdout
