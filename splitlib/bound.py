@@ -273,21 +273,22 @@ def means_of(scenario: Scenario, trace: Trace, rules: Sequence[Rule]) -> list[Po
 
 
 def _mix(points: list[Point], limits: NDArray[np.float64]) -> Point:
-    """Return the means of the best mixture of policies under the limits."""
-    table = np.array(points).T
-    # Of order one, whatever the units.
-    scale = np.maximum(np.abs(table).max(axis=1), 1e-300)
-    # Where a limit is exactly the least that can be kept, the solver may call it infeasible: a
-    # second attempt leaves it a billionth of the largest value.
-    for slack in (0.0, 1e-9):
-        found = linprog(
-            table[0] / scale[0],
-            A_ub=table[1:] / scale[1:, None],
-            b_ub=limits / scale[1:] + slack,
-            A_eq=np.ones((1, len(points))),
-            b_eq=[1.0],
-            method="highs",
-        )
-        if found.success:
-            break
-    return Point(*(float(value) for value in table @ found.x))
+    """Return the means of the best mixture of policies under the limits.
+
+    The first of them keeps the limits. What is sought are the shares that the others take from it,
+    so that the solver begins with what is allowed, even where nothing else is.
+    """
+    first, *others = np.array(points)
+    room = limits - first[1:]
+    gains = (np.array(others) - first).T
+    scale = np.maximum(np.abs(gains).max(axis=1), 1e-300)  # of order one, whatever the units
+    found = linprog(
+        gains[0] / scale[0],
+        A_ub=np.vstack([gains[1:] / scale[1:, None], np.ones(len(others))]),
+        b_ub=[*room / scale[1:], 1.0],
+        method="highs",
+    )
+    change = gains @ found.x
+    over = change[1:] > room  # as far as the solver's tolerance, which may be worth much energy
+    change *= min([1.0, *(room[over] / change[1:][over])])
+    return Point(*(float(value) for value in first + change))

@@ -104,18 +104,22 @@ def test_no_policy_that_keeps_the_limits_falls_below(
     assert bound.energy_saving >= result.energy_saving - 1e-9
 
 
-@pytest.mark.parametrize("seed", [3, 66])  # with 66, the solver sees no mixture at first
-def test_the_least_limit_that_can_be_kept_is_kept(seed):
-    """It is the fastest policy's, and nobody keeps it with less energy, up to rounding."""
-    scenario = sl.Scenario(alpha_max=0.90625, path_loss_exponent=2.5, d_avg=0.25, d_max=0.25)
+@pytest.mark.parametrize("slack", [0.0, 1e-14, 1e-10, 1e-6])
+@pytest.mark.parametrize(
+    ("alpha_max", "seed"), [(0.90625, 3), (0.90625, 66), (0.9055820250856, 92)]
+)
+def test_limits_that_can_only_just_be_kept_are_kept(alpha_max, seed, slack):
+    """The least mean delay is the fastest policy's; a solver that must find it may give up."""
+    scenario = sl.Scenario(alpha_max=alpha_max, path_loss_exponent=2.5, d_avg=0.25, d_max=0.25)
     trace = sl.draw_trace(scenario, 400, rng=seed)
     fastest = sl.simulate(scenario, trace, V=1.0, policy="neurosurgeon", burn_in=0)
     assert fastest.outage == 0
-    bound = lower_bound(dataclasses.replace(scenario, d_avg=fastest.mean_delay, epsilon=0.0), trace)
-    assert bound.primal.delay <= fastest.mean_delay * (1 + 1e-6)
-    assert bound.primal.outage <= 1e-8
-    assert bound.energy <= fastest.mean_energy * (1 + 1e-9)
-    assert bound.gap <= 1e-5 * bound.energy
+    d_avg = fastest.mean_delay * (1 + slack)
+    bound = lower_bound(dataclasses.replace(scenario, d_avg=d_avg, epsilon=0.0), trace)
+    assert bound.primal.delay <= d_avg
+    assert bound.primal.outage == 0
+    assert bound.primal.energy <= fastest.mean_energy * (1 + 1e-12)
+    assert -1e-12 * bound.energy <= bound.gap <= 1e-5 * bound.energy
 
 
 @pytest.mark.parametrize("name", sl.POLICIES)

@@ -679,8 +679,9 @@ def try_suite(trials: int = 10) -> list[Row]:
             check=False,
         )
         lines = done.stdout.splitlines()
-        tqdm.write(f"suite {index + 1}: {lines[-1] if lines else done.stderr[-200:]}")
         red = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+        for line in red + (lines[-1:] or [done.stderr[-200:]]):
+            tqdm.write(f"suite {index + 1}: {line}")
         wrong.append(
             red if done.returncode and red else [str(done.returncode)] * bool(done.returncode)
         )
