@@ -28,21 +28,26 @@ def check_real(name: str, value: Any, interval: str = "(0, inf)") -> None:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number in {interval}, got {_show(value)}")
     low, high = (float(end) for end in interval[1:-1].split(","))
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf
     above = number > low if interval[0] == "(" else number >= low
     below = number < high if interval[-1] == ")" else number <= high
     if not (math.isfinite(number) and above and below):
-        raise ValueError(f"{name} must be a finite number in {interval}, got {value!r}")
+        raise ValueError(f"{name} must be a finite number in {interval}, got {_show(value)}")
 
 
 def check_integer(name: str, value: Any, minimum: int = 1) -> int:
-    """Return ``value`` as an ``int``; raise unless it is an integer of at least ``minimum``."""
+    """Return ``value`` as an ``int``; raise unless it is at least ``minimum``, in 64 bits."""
     try:
         number = operator.index(value)
     except TypeError:
         number = minimum - 1
     if isinstance(value, (bool, np.bool_)) or number < minimum:
         raise ValueError(f"{name} must be an integer of at least {minimum}, got {_show(value)}")
+    if number >= 2**63:
+        raise ValueError(f"{name} must be an integer below 2**63, got {_show(value)}")
     return number
 
 

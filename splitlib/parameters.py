@@ -57,7 +57,11 @@ RULES: dict[str, Any] = {
 #: A burn-in must leave some of these slots.
 _SLOTS = {"burn_in": "n_slots", "long_burn_in": "long_slots", "own_burn_in": "own_slots"}
 
-_TYPES = {"float": float, "int": int, "str": str}
+#: What a parameter may be declared as.
+_KINDS: dict[str, Any] = {
+    "float": float, "int": int, "str": str,
+    "list[float]": list[float], "list[int]": list[int], "list[str]": list[str],
+}  # fmt: skip
 
 
 def schema_of(source: str) -> dict[str, Any]:
@@ -85,20 +89,19 @@ def schema_of(source: str) -> dict[str, Any]:
     """
     schema: dict[str, Any] = {}
     for statement in ast.parse(source).body:
-        if not isinstance(statement, ast.AnnAssign) or statement.value is None:
+        if not (isinstance(statement, ast.AnnAssign) and statement.simple and statement.value):
             raise ValueError(f"not `name: type = literal`: {ast.unparse(statement)}")
         name, text = ast.unparse(statement.target), ast.unparse(statement.annotation)
         if name in schema:
             raise ValueError(f"the parameter {name} stands there twice")
-        kind = _TYPES.get(text.removeprefix("list[").removesuffix("]"))
-        if kind is None:
+        if text not in _KINDS:
             raise ValueError(f"{name} must be a float, an int, a str or a list of them, not {text}")
         try:
             ast.literal_eval(statement.value)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             written = ast.unparse(statement.value)
             raise ValueError(f"{name} must be a literal, got {written}") from error
-        schema[name] = list[kind] if text.startswith("list[") else kind  # type: ignore[valid-type]
+        schema[name] = _KINDS[text]
     return schema
 
 
@@ -145,7 +148,8 @@ def check_parameters(namespace: Mapping[str, Any]) -> None:
     TypeError, ValueError
         If a name is unknown, or a value of the wrong type or out of its range.
     """
-    schema = namespace["__annotations__"]
+    noted = namespace["__annotations__"].items()  # as texts, where the future has them so
+    schema = {n: kind for n, one in noted for text, kind in _KINDS.items() if one in (text, kind)}
     for source in namespace.get("In", ()):
         for name in _assigned(source):
             if name not in schema:
@@ -159,10 +163,11 @@ def _assigned(source: str) -> list[str]:
         body = ast.parse(source).body
     except SyntaxError:  # a magic
         return []
-    declares = any(isinstance(statement, ast.AnnAssign) for statement in body)
+    assignments = [statement for statement in body if isinstance(statement, ast.Assign)]
+    declared = [statement for statement in body if isinstance(statement, ast.AnnAssign)]
+    declares = declared and len(body) == len(assignments) + len(declared)
     if not declares and not source.startswith("# Parameters\n"):  # as papermill begins its own
         return []
-    assignments = (statement for statement in body if isinstance(statement, ast.Assign))
     return [ast.unparse(target) for statement in assignments for target in statement.targets]
 
 

@@ -12,6 +12,7 @@ from tests.projects import notebook, write_notebook
 
 FIG2 = "fig2_energy_delay"
 LONG = "9" * 5000
+HUGE = "9" * 400  # still an int to Python
 
 _NAMES = [
     "", "fig2", "fig2_energy_delay.ipynb", f"notebooks/{FIG2}", f"../{FIG2}", FIG2.upper(),
@@ -30,7 +31,8 @@ _TEXTS = [
     "V=1 2", "V=3s", "V=1e", "V=0x", "V=08", "V=1__0", "V=b'3'", "V=3j", "V=...", "V=10**3",
     "V=lambda: 3", "V=__import__('os').getcwd()", "V=1;2", "V==3", "V=[1,2", "V=1,,2", "V=1.0.0",
     "V=\uff11", "V:=3", f"V={LONG}", "V=" + "[" * 9999, "V=[1,nan]", "V=[1,'2']", "V=[1,True]",
-    "V=!!python/object:os.system", "V=1e-4s", "V=-0.0", "V=3,5 7", "V=\x1b[31m3",
+    f"V={HUGE}", f"V=[1,-{HUGE}]", "V=-1e-400", "V=!!python/object:os.system", "V=1e-4s", "V=-0.0",
+    "V=3,5 7", "V=\x1b[31m3",
 ]  # fmt: skip
 _UNKNOWN = [
     "v=3", "alphamax=0.5", "alpha=0.5", "beta=4", "path_loss=friis", "seed=1", "n_slot=10",
@@ -44,6 +46,7 @@ _RANGES = [
     "p_min=0.2", "p_max=0.001", "p_max=0", "arrival_rate=-1", "arrival_rate=1e10", "d_avg=0",
     "d_max=-1", "epsilon=1", "epsilon=-0.1", "bits_per_element=0", "bits_per_element=8.0",
     "bits_per_element=True", "n_slots=0", "n_slots=1e5", "n_slots=-1", "n_slots='10'",
+    f"n_slots={HUGE}", "n_slots=9223372036854775808",
     "burn_in=-1", "burn_in=200000", "burn_in=1.5", "seeds=0", "seeds=2.5", "seeds=[1,2]",
     "seeds=False", "distance=[50,60]",
 ]  # fmt: skip
@@ -139,6 +142,10 @@ _PROJECTS = {
     "an endless number": _cells(parameters="n: float = 1e400"),
     "a value out of range": _cells(parameters="n: int = -3"),
     "no Python": _cells(parameters="n: int = = 3"),
+    "a name in brackets": _cells(parameters="(n): int = 3"),
+    "a field for a name": _cells(parameters="sl.n: int = 3"),
+    "an unhashable key": _cells(parameters="n: int = {[1]: 2}"),
+    "too deep a number": _cells(parameters="n: int = " + "-" * 100_000 + "3"),
     "a magic": _cells(parameters="%matplotlib inline"),
     "no check": _cells(tags={0: ["parameters"], 1: []}, start="n: int = 3"),
     "a kernel for R": _cells(kernelspec={"language": "R", "name": "ir", "display_name": "R"}),

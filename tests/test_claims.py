@@ -316,6 +316,19 @@ def test_the_pages_hold_every_claim(tmp_path):
     assert score.stat().st_mtime_ns == before, "an unchanged page makes the book stale"
 
 
+def test_a_summary_counts_what_is_measured_whatever_is_recorded(tmp_path):
+    root = project(tmp_path)
+    claims.write_pages(root)
+    summary = root / "book" / "executed" / "scorecard-summary.md"
+    before = summary.read_text()
+    listed = root / "book" / "claims.yml"
+    text = listed.read_text()
+    assert "verdict: not reproduced" in text
+    listed.write_text(text.replace("verdict: not reproduced", "verdict: reproduced"))
+    claims.write_pages(root)
+    assert summary.read_text() == before
+
+
 BOARDS = ("host.flops_per_second", "device.flops_per_second", "device.a", "device.b",
           "device.a_prime")  # fmt: skip
 FIELDS = ("distance", "carrier_frequency", "bandwidth", "noise_psd", "p_min", "p_max", "d_avg",

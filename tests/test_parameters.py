@@ -39,6 +39,9 @@ def test_a_schema_is_what_the_cell_declares():
     ("V: complex = 3.0", "V must be a float, an int, a str or a list of them, not complex"),
     ("V: float = 10 ** 6", r"V must be a literal, got 10 \*\* 6"),
     ("V: float = float('inf')", "V must be a literal, got float"),
+    ("V: float = {[1]: 2}", "V must be a literal, got {"),
+    ("(V): float = 3.0", r"not `name: type = literal`: \(V\): float = 3.0"),
+    ("sl.V: float = 3.0", "not `name: type = literal`: sl.V: float = 3.0"),
 ])  # fmt: skip
 def test_a_cell_holds_annotated_literals_alone(cell, message):
     with pytest.raises(ValueError, match=message):
@@ -110,6 +113,26 @@ def running(injected=None, **changed):
         exec(injected, namespace)
         namespace["In"].append("# Parameters\n" + injected)
     return namespace | changed
+
+
+@pytest.mark.parametrize("later", [
+    "from collections import Counter\ncounts: Counter = Counter()", "y: [1, 2] = 3",
+    "def f():\n    n: int = 3\nm = 4",
+])  # fmt: skip
+def test_the_check_can_be_run_again_after_what_later_cells_have_noted(later):
+    again = running()
+    exec(later, again)
+    again["In"].append(later)
+    check_parameters(again)
+
+
+def test_types_may_be_texts():
+    """As ``from __future__ import annotations`` in a cell has them from there on."""
+    exec("from __future__ import annotations\n" + CELL, texts := running())
+    assert texts["__annotations__"]["V"] == "list[float]"
+    check_parameters(texts)
+    with pytest.raises(ValueError, match="n_slots must be an integer"):
+        check_parameters(texts | {"n_slots": 1e3})
 
 
 def test_a_notebook_checks_what_it_runs_with():

@@ -141,7 +141,7 @@ def test_what_no_notebook_has_made_is_named(project, capsys, name):
     stray.parent.mkdir(exist_ok=True)
     stray.write_text("1")
     assert notebooks.main(["verify"], project) == 1
-    assert capsys.readouterr().err == f"{name}: no notebook has made it\n"
+    assert capsys.readouterr().err == f"{name}: no notebook has made it, remove it\n"
 
 
 def test_all_is_well(finished, capsys):

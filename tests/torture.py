@@ -218,7 +218,7 @@ def kernels_in(root: Path) -> list[psutil.Process]:
     found = []
     for process in processes_in(root):
         with contextlib.suppress(psutil.Error):
-            if "ipykernel_launcher" in process.cmdline():
+            if {"tools.kernel", "ipykernel_launcher"} & {*process.cmdline()}:
                 found.append(process)
     return found
 
@@ -499,7 +499,7 @@ def try_flips(trials: int = 100) -> list[Row]:
         root = checkout(Path(folder) / "book")
         executed = manifest.folder_of_book(root)
         shutil.copytree(manifest.folder_of_book(ROOT), executed)
-        if found := notebooks.faults(notebooks.sources(root), root):
+        if found := notebooks.faults(fingerprint.notebooks(root), root):
             raise SystemExit(f"{found[0]}\nRun `make figures` first.")
         known = sorted(executed.glob("*.json"))
         for path in list(known):
@@ -516,7 +516,7 @@ def _flip(path: Path, root: Path, chance: random.Random) -> list[str]:
     flipped[position] ^= 1 << chance.randrange(8)
     path.write_bytes(flipped)
     name = path.relative_to(manifest.folder_of_book(root)).as_posix()
-    found = any(name in fault for fault in notebooks.faults(notebooks.sources(root), root))
+    found = any(name in fault for fault in notebooks.faults(fingerprint.notebooks(root), root))
     path.write_bytes(good)
     return [] if found else [f"not found: {name}, byte {position}"]
 
@@ -579,7 +579,7 @@ def _data(root: Path, arguments: list[str], environment: dict[str, str]) -> dict
     """Run all notebooks, small, in a checkout; return their data."""
     checkout(root)
     names = []
-    for path in notebooks.sources(root):
+    for path in fingerprint.notebooks(root):
         source = cells.read(path)
         _, values = cells.parameters_of(source)
         (cell,) = (c for c in source.cells if "parameters" in c.metadata.get("tags", []))

@@ -17,7 +17,16 @@ from pathlib import Path
 
 import yaml
 
-from tools import assets, claims, dependable, fingerprint, manifest, notebooks, runner
+from tools import (
+    assets,
+    claims,
+    dependable,
+    environment,
+    fingerprint,
+    manifest,
+    notebooks,
+    runner,
+)
 
 SCORECARD = "book/executed/scorecard"
 
@@ -35,7 +44,7 @@ def pages(root: Path) -> list[str]:
     return [toc["root"], *chapters]
 
 
-def sources(root: Path) -> dict[str, str]:
+def inputs(root: Path) -> dict[str, str]:
     """Return the hash of everything that the book is made from, by name."""
     files = [root / name for name in ("_config.yml", "_toc.yml", "package-lock.json")]
     files += (root / "_static").iterdir()
@@ -52,8 +61,8 @@ def state(made_from: Mapping[str, str], html: Path) -> str:
 
 def faults(root: Path) -> list[str]:
     """Return why the book cannot be built from what is there."""
-    sources = notebooks.sources(root)
-    found = notebooks.faults(sources, root)
+    sources = fingerprint.notebooks(root)
+    found = environment.drift(root) + notebooks.faults(sources, root)
     made = {f"book/executed/{source.stem}" for source in sources} | set(GENERATED)
     for page in pages(root):
         if page.startswith("notebooks/"):
@@ -65,7 +74,7 @@ def faults(root: Path) -> list[str]:
 
 def build(root: Path) -> bool:
     """Build the book into ``_build/html``; tell whether it worked."""
-    names = [source.stem for source in notebooks.sources(root)]
+    names = [source.stem for source in fingerprint.notebooks(root)]
     with runner.locked(manifest.folder_of_book(root), names):
         if found := faults(root):
             print("\n".join(found), "Run `make figures` first.", sep="\n", file=sys.stderr)
@@ -78,13 +87,15 @@ def _build(root: Path) -> bool:
         claims.write_pages(root)
     if dependable.PAGE in pages(root):
         dependable.write_tables(root)
-    html, staging = root / "_build" / "html", root / "_build" / "staging"
-    made_from = sources(root)
+    # Of this process alone: what a killed one has left may still be writing into its own.
+    html, staging = root / "_build" / "html", root / "_build" / f"staging-{os.getpid()}"
+    made_from = inputs(root)
     if (html / STAMP).exists() and (html / STAMP).read_text() == state(made_from, html):
         print("The book is up to date.")
         return True
     assets.fetch()
-    shutil.rmtree(staging, ignore_errors=True)
+    for left in html.parent.glob("staging*"):
+        shutil.rmtree(left, ignore_errors=True)
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command += ["build", str(root)]
     command += ["--path-output", str(staging), "-W", "-n", "--keep-going", "-q"]
@@ -97,19 +108,33 @@ def _build(root: Path) -> bool:
     if missing:
         print(f"pages were not built: {', '.join(missing)}", file=sys.stderr)
         return False
-    if changed := [name for name, _ in made_from.items() ^ sources(root).items()]:
+    if changed := [name for name, _ in made_from.items() ^ inputs(root).items()]:
         names = ", ".join(sorted(set(changed)))
         print(f"changed while the book was built: {names}. Build it again.", file=sys.stderr)
         return False
     (built / STAMP).write_text(state(made_from, built))
-    shutil.rmtree(html, ignore_errors=True)
+    if html.exists():
+        os.replace(html, staging / "old")
     os.replace(built, html)
     shutil.rmtree(staging)
     return True
 
 
-if __name__ == "__main__":
-    if not build(fingerprint.ROOT):
-        raise SystemExit("The book was not built.")
-    index = fingerprint.ROOT / "_build" / "html" / "index.html"
+def main(root: Path = fingerprint.ROOT) -> int:
+    """Build the book and say where it is; return the exit code."""
+    try:
+        with runner.stoppable():
+            built = build(root)
+    except runner.Stopped as stopped:
+        print(f"Stopped by {stopped}; the last book is as it was.", file=sys.stderr)
+        return 128 + stopped.number
+    if not built:
+        print("The book was not built.", file=sys.stderr)
+        return 1
+    index = root / "_build" / "html" / "index.html"
     print(f"Open {index}\n     {index.as_uri()}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -33,7 +33,7 @@ def read(path: Path) -> Notebook:
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
-    except (ValueError, AttributeError, nbformat.ValidationError) as error:
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{path.name} is no notebook: {reason}") from error
     return notebook
@@ -67,8 +67,9 @@ def parameters_of(notebook: Notebook) -> tuple[dict[str, Any], dict[str, Any]]:
     (index,) = tagged
     try:
         schema = schema_of(code[index].source)
-    except SyntaxError as error:
-        raise ValueError(f"its cell of parameters is no Python: {error.msg}") from error
+    except (SyntaxError, MemoryError, RecursionError) as error:
+        reason = getattr(error, "msg", "it is too deep")
+        raise ValueError(f"its cell of parameters is no Python: {reason}") from error
     following = code[index + 1].source if index + 1 < len(code) else ""
     if not following.startswith(CHECK):
         raise ValueError(f"the code after its cell of parameters must begin with {CHECK}")
@@ -78,12 +79,20 @@ def parameters_of(notebook: Notebook) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def unfinished(notebook: Notebook) -> bool:
-    """Tell whether a cell was not run to its end."""
-    return any(
-        cell.execution_count is None or any(o.output_type == "error" for o in cell.outputs)
-        for cell in notebook.cells
-        if cell.cell_type == "code" and cell.source.strip()
+    """Tell whether a cell was not run to its end, or a widget has swallowed an error."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    widgets = [model.get("state", {}) for model in _widgets(notebook).values()]
+    shown = [output for place in (*cells, *widgets) for output in place.get("outputs", [])]
+    return any(cell.execution_count is None for cell in cells) or any(
+        output.get("output_type") == "error" for output in shown
     )
+
+
+def _widgets(notebook: Notebook) -> dict[str, Any]:
+    """Return the widgets' models by their ids."""
+    models = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    # No others are replaced in the text of a notebook.
+    return {name: model for name, model in models.items() if re.fullmatch("[0-9a-f]{32}", name)}
 
 
 def strip(notebook: Notebook) -> Notebook:
@@ -140,8 +149,8 @@ def _widget_ids(notebook: Notebook) -> list[str]:
     First come those on display, each followed by what it refers to, then the others, such as
     links, by what they say.
     """
-    state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
-    said = {model_id: json.dumps(model, sort_keys=True) for model_id, model in state.items()}
+    models = _widgets(notebook)
+    said = {model_id: json.dumps(model, sort_keys=True) for model_id, model in models.items()}
     found: list[str] = []
 
     def visit(model_id: str) -> None:

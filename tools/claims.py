@@ -15,6 +15,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -142,7 +143,7 @@ def _same(left: Interval, right: Interval | None) -> bool:
 
 def _project_faults(judged: Sequence[Claim], root: Path) -> list[str]:
     """Return notebooks that do not verify, and claims whose figure no page has."""
-    sources = notebooks.sources(root)
+    sources = fingerprint.notebooks(root)
     found = notebooks.faults(sources, root)
     pages = "".join(path.read_text() for path in sources)
     return found + [
@@ -224,7 +225,8 @@ def write_pages(root: Path) -> None:
     numbers = measured(root)
     readings = other_readings(root)
     executed = root / "book" / "executed"
-    lines = ["(chapter-scorecard)=", "# The scorecard", "", summary(judged), "", _INTRODUCTION]
+    today = summary([replace(claim, verdict=claim.judge(numbers)) for claim in judged])
+    lines = ["(chapter-scorecard)=", "# The scorecard", "", today, "", _INTRODUCTION]
     for prefix, title in _SECTIONS.items():
         of_section = [claim for claim in judged if _section(claim) == prefix]
         lines += ["", f"## {title}", "", "| | claim | the paper | ours |", "|:-:|:--|:--|:--|"]
@@ -237,7 +239,7 @@ def write_pages(root: Path) -> None:
                 details += _details(claim, numbers, readings[readings.claim == claim.id])
     _write(executed / "scorecard.md", "\n".join(lines) + "\n")
     _write(executed / "claims.md", "\n".join(details) + "\n")
-    _write(executed / "scorecard-summary.md", summary(judged) + "\n")
+    _write(executed / "scorecard-summary.md", today + "\n")
 
 
 _INTRODUCTION = """Every figure, number and checkable sentence of the paper's abstract and

@@ -25,6 +25,12 @@ def of_value(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
+def notebooks(root: Path) -> list[Path]:
+    """Return the notebooks, in the order in which they run; hidden files are an editor's."""
+    found = sorted((root / "notebooks").glob("*.ipynb"))
+    return [path for path in found if path.is_file() and not path.name.startswith(".")]
+
+
 def package_sources(root: Path) -> list[Path]:
     """Return what every result depends on: splitlib and the lock."""
     package = [path for path in (root / "splitlib").rglob("*") if path.parent.name != "__pycache__"]

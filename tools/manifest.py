@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tools import cells, fingerprint
 
-_TOOLS = ("cells", "fingerprint", "manifest", "runner")
+_TOOLS = ("cells", "fingerprint", "kernel", "manifest", "runner")
 
 
 def folder_of_book(root: Path) -> Path:
@@ -26,17 +26,30 @@ def folder_of_book(root: Path) -> Path:
 def inputs(source: Path, root: Path) -> dict[str, str]:
     """Return the hash of everything that the outputs of a notebook depend on, by name."""
     notebook = cells.read(source)
+    tools = [Path(__file__).parent / f"{name}.py" for name in _TOOLS]
+    notebook_says = [
+        (cell.cell_type, cell.id, cell.source, cell.metadata, cell.get("attachments"))
+        for cell in notebook.cells
+    ]
+    return {
+        f"notebooks/{source.name}": fingerprint.of_value(notebook_says),
+        "Python": sys.version,
+        **fingerprint.of_files(_read_by(notebook, root), root),
+        **fingerprint.of_files(tools, Path(__file__).parent.parent),
+    }
+
+
+def moments(source: Path, root: Path) -> dict[str, int]:
+    """Return when each file last changed, in any way, that a notebook reads while it runs."""
+    files = _read_by(cells.read(source), root)
+    return {str(path): path.stat().st_ctime_ns for path in files if path.is_file()}
+
+
+def _read_by(notebook: cells.Notebook, root: Path) -> list[Path]:
     read = fingerprint.package_sources(root)
     if any("claims.load" in cell.source for cell in notebook.cells):
         read += (root / "book").glob("claims.*")
-    tools = [Path(__file__).parent / f"{name}.py" for name in _TOOLS]
-    said = [(cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
-    return {
-        f"notebooks/{source.name}": fingerprint.of_value(said),
-        "Python": sys.version,
-        **fingerprint.of_files(read, root),
-        **fingerprint.of_files(tools, Path(__file__).parent.parent),
-    }
+    return read
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
@@ -54,7 +67,7 @@ def read(path: Path) -> dict[str, Any]:
         content = json.loads(text)
         content.pop("seal")
         return dict(content) if text == _sealed(content) else {}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return {}
 
 
@@ -87,13 +100,32 @@ def faults(source: Path, root: Path, folder: Path, values: Mapping[str, Any]) ->
     return found
 
 
-def strays(folder: Path) -> list[str]:
-    """Return the artefacts in a folder that no run has left there."""
-    files: list[Path] = [path for kind in ("data/*", "figures/*") for path in folder.glob(kind)]
-    files += [path for path in folder.glob("*.ipynb") if not path.name.endswith(".failed.ipynb")]
-    known = {name for path in folder.glob("*.json") for name in read(path).get("outputs", ())}
-    names = (path.relative_to(folder).as_posix() for path in files)
-    return sorted(name for name in names if name not in known)
+def strays(folder: Path, names: Collection[str]) -> list[str]:
+    """Return the artefacts in a folder that no run of the notebooks of these names has left."""
+    kinds = ("data/**/*", "figures/**/*", "*.ipynb", "*.json")
+    files = (path for kind in kinds for path in folder.glob(kind) if not path.is_dir())
+    found = {path.relative_to(folder).as_posix() for path in files}
+    made = {f"{name}{end}" for name in names for end in (".json", ".failed.ipynb")}
+    return sorted(found - made - owners(folder, names).keys())
+
+
+def owners(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return which of some notebooks has made each file in a folder."""
+    made = {name: read(folder / f"{name}.json").get("outputs", ()) for name in names}
+    return {output: name for name, outputs in made.items() for output in outputs}
+
+
+def others(source: Path, root: Path, folder: Path) -> dict[str, str]:
+    """Return which other notebook, as it is today, has made each file in a folder."""
+    return owners(
+        folder,
+        (
+            other.stem
+            for other in fingerprint.notebooks(root)
+            if other.stem != source.stem
+            and read(folder / f"{other.stem}.json").get("inputs") == inputs(other, root)
+        ),
+    )
 
 
 def sync(*paths: Path) -> None:

@@ -38,11 +38,6 @@ class Refused(Exception):
     """What is asked for cannot be."""
 
 
-def sources(root: Path) -> list[Path]:
-    """Return the notebooks, in the order in which they run."""
-    return sorted((root / "notebooks").glob("*.ipynb"))
-
-
 def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) -> int:
     """Run the command line; return its exit code."""
     try:
@@ -108,7 +103,9 @@ def _select(names: Sequence[str], root: Path) -> list[Path]:
     """Return the notebooks with the given names, all if there are none."""
     from splitlib._check import nearest
 
-    known = {path.stem: path for path in sources(root)}
+    known = {path.stem: path for path in fingerprint.notebooks(root)}
+    if not known:
+        raise Refused(f"there are no notebooks in {root / 'notebooks'}")
     for name in names:
         if name not in known:
             raise Refused(f"there is no notebook {name!r}{nearest(name, known)}")
@@ -198,20 +195,21 @@ def faults(selected: Sequence[Path], root: Path) -> list[str]:
 
     of_each = {path.stem: job_of(path, root).faults() for path in selected}
     found = [f"{name}: {', '.join(said)}" for name, said in of_each.items() if said]
-    if selected and not found and len(selected) == len(sources(root)):
-        strays = manifest.strays(manifest.folder_of_book(root))
-        found = [f"{name}: no notebook has made it" for name in strays]
+    if selected and not found and len(selected) == len(fingerprint.notebooks(root)):
+        strays = manifest.strays(manifest.folder_of_book(root), of_each)
+        found = [f"{name}: no notebook has made it, remove it" for name in strays]
     return found
 
 
 def _check(options: argparse.Namespace, selected: Sequence[Path], root: Path) -> int:
+    from splitlib.parameters import check_values
     from tools import cells
 
     found = []
     for source in selected:
         try:
-            cells.parameters_of(cells.read(source))
-        except ValueError as error:
+            check_values(*cells.parameters_of(cells.read(source)))
+        except (TypeError, ValueError) as error:
             found.append(f"{source.stem}: {error}")
         else:
             if cells.strip(cells.read(source)) != cells.read(source):
@@ -224,8 +222,12 @@ def _check(options: argparse.Namespace, selected: Sequence[Path], root: Path) ->
 def _strip(options: argparse.Namespace, selected: Sequence[Path], root: Path) -> int:
     from tools import cells
 
-    for source in selected:
-        cells.write(cells.strip(cells.read(source)), source)
+    try:
+        stripped = {source: cells.strip(cells.read(source)) for source in selected}
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    for source, notebook in stripped.items():
+        cells.write(notebook, source)
     return 0
 
 

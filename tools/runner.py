@@ -11,6 +11,7 @@ watches its parent, also when it is killed.
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import errno
 import os
@@ -23,28 +24,33 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from types import FrameType
 from typing import Any
 
 import papermill
 import psutil
+import zmq.asyncio
 from filelock import FileLock, Timeout
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
+from traitlets import default
 
 from tools import cells, environment, fingerprint, manifest
 
 _IS_TERMINAL = sys.stderr.isatty()
 _STOPPING = threading.Event()
-
+_MOVING = "moving files"  # a lock that no notebook has
 
 #: What a kernel sees, whatever its user has set: this checkout's library, assertions, no startup
-#: files, figures in the notebook and in no style but ours, one hash order, and no bars.
+#: files, figures in the notebook and in no style but ours, one hash order, no bars, and compiled
+#: code where `_forget_compiled` looks for it.
 KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "MATPLOTLIBRC": os.devnull,
+    "NUMBA_CACHE_DIR": "",
     "PYTHONHASHSEED": "0",
     "PYTHONNOUSERSITE": "1",
     "PYTHONOPTIMIZE": "",
@@ -60,10 +66,20 @@ class OwnKernel(AsyncKernelManager):
 
     transport_encryption = "auto"  # else each kernel warns that it has none
 
+    @default("context")
+    def _unlimited_context(self) -> zmq.asyncio.Context:
+        """Return one whose sockets drop no output, as `tools.kernel` drops none."""
+        self._created_context = True  # and is closed with this
+        context = zmq.asyncio.Context()
+        context.rcvhwm = 0
+        return context
+
     @property
     def kernel_spec(self) -> KernelSpec:
         """The kernel to start, instead of the registered one of that name."""
-        return KernelSpec(**get_kernel_dict(), env=KERNEL_ENVIRONMENT)
+        # Without the working folder in its path, as IPython's own, which adds it later.
+        command = [sys.executable, "-P", "-m", "tools.kernel", "-f", "{connection_file}"]
+        return KernelSpec(**get_kernel_dict() | {"argv": command}, env=KERNEL_ENVIRONMENT)
 
 
 @dataclass(frozen=True)
@@ -116,7 +132,13 @@ def run_all(jobs: Sequence[Job], workers: int) -> bool:
     titles = [f"[{index}/{len(jobs)}] {job.name}" for index, job in enumerate(jobs, start=1)]
     futures: list[Future[bool]] = []
     _STOPPING.clear()
-    with _stoppable(), ThreadPoolExecutor(workers) as pool:
+    try:
+        for root in {job.root for job in jobs}:
+            _forget_compiled(root)
+    except OSError as error:
+        print(f"nothing was run: {_reason(error, root)}", file=sys.stderr)
+        return False
+    with stoppable(), ThreadPoolExecutor(workers) as pool:
         try:
             for job, title in zip(jobs, titles, strict=True):
                 futures.append(pool.submit(run, job, title, bar=len(jobs) == 1))
@@ -142,7 +164,9 @@ def run(job: Job, title: str, bar: bool) -> bool:
             started, inputs = time.time(), manifest.inputs(job.source, job.root)
             if not _execute(job, inputs, bar and title):
                 return False
-            _install(job, _manifest(job, started, inputs))
+            with locked(job.folder, [_MOVING]):
+                _check_made(job)  # again, now that nobody else can make it
+                _install(job, _manifest(job, started, inputs))
             print(f"{title}: {time.time() - started:.1f} s", flush=True)
             return True
     except OSError as error:
@@ -184,6 +208,24 @@ def _text(path: Path) -> str:
         return ""
 
 
+def _forget_compiled(root: Path) -> None:
+    """Leave no compiled code of other sources.
+
+    Python and Numba tell by the time and the length of a source whether it has changed, which a
+    copy can keep. Python is told to look at hashes instead; Numba's files go.
+    """
+    package, compiled = root / "splitlib", root / "splitlib" / "__pycache__"
+    compiled.mkdir(exist_ok=True)
+    by_hash = PycInvalidationMode.CHECKED_HASH
+    compileall.compile_dir(package, quiet=2, force=True, optimize=0, invalidation_mode=by_hash)
+    of_numba = [path for path in package.rglob("*.py") if b"numba" in path.read_bytes()]
+    digest = fingerprint.of_value(fingerprint.of_files(of_numba, root))
+    if _text(compiled / "numba.sources") != digest:
+        for path in compiled.glob("*.nb[ci]"):
+            path.unlink(missing_ok=True)
+        (compiled / "numba.sources").write_text(digest)
+
+
 def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
     """Execute a notebook in its staging folder; tell whether it got to its end.
 
@@ -195,11 +237,14 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
     job.failed.unlink(missing_ok=True)
     output = job.staging / job.source.name
+    moments = manifest.moments(job.source, job.root)
     try:
+        if dict(job.values) != cells.parameters_of(cells.read(job.source))[1] | dict(job.changed):
+            raise RuntimeError("its parameters have changed since this command began")
         with contextlib.closing(ensure_event_loop()):  # papermill's, in this thread
             papermill.execute_notebook(
-                job.source,
-                output,
+                _literal(job.source),
+                _literal(output),
                 dict(job.changed),
                 kernel_name="python3",
                 kernel_manager_class=OwnKernel,
@@ -207,12 +252,19 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
                 extra_arguments=[f"--IPKernelApp.ipython_dir={profile}"],
                 coalesce_streams=True,
                 execution_timeout=job.cell_seconds,
+                iopub_timeout=60,  # how long its output may lag behind
                 progress_bar=bar and {"desc": bar, "mininterval": 0.5 if _IS_TERMINAL else 5},
             )
-        if cells.unfinished(cells.read(output)):  # papermill takes sys.exit(0) for a good end
-            raise RuntimeError("the notebook ended early")
-        if manifest.inputs(job.source, job.root) != inputs:
+        executed = cells.read(output)
+        if cells.unfinished(executed):  # papermill takes sys.exit(0) for a good end
+            raise RuntimeError("the notebook ended early, or a widget shows an error")
+        unchanged = manifest.inputs(job.source, job.root) == inputs
+        if not unchanged or manifest.moments(job.source, job.root) != moments:
             raise RuntimeError("its sources have changed while it ran")
+        if drift := environment.drift(job.root):
+            raise RuntimeError(f"its environment has changed while it ran: {', '.join(drift)}")
+        _check_made(job)
+        cells.write(cells.deterministic(executed), output)
     except Exception as error:  # whatever went wrong, the last good output must stay
         if not _STOPPING.is_set():
             if output.exists():
@@ -220,8 +272,26 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
             _report(job, error)
         _discard(job.staging)
         return False
-    cells.write(cells.deterministic(cells.read(output)), output)
     return True
+
+
+def _literal(path: Path) -> str:
+    """Return a path in which papermill sees no names of parameters."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _check_made(job: Job) -> None:
+    """Raise if a run has made what is not its own to make."""
+    others = manifest.others(job.source, job.root, job.folder)
+    for path in sorted(job.staging.rglob("*")):
+        name = path.relative_to(job.staging).as_posix()
+        if path.is_symlink():
+            raise FileExistsError(f"{name} is a link, which may lead anywhere later")
+        if name in others:
+            raise FileExistsError(f"{name} is made by {others[name]} as well")
+        reserved = path.parent == job.staging and path.suffix in (".json", ".ipynb")
+        if reserved and name != job.source.name:
+            raise FileExistsError(f"{name} has the place of a manifest or notebook")
 
 
 def _manifest(job: Job, started: float, inputs: Mapping[str, str]) -> dict[str, Any]:
@@ -251,7 +321,8 @@ def _install(job: Job, content: Mapping[str, Any]) -> None:
 def _finish_interrupted(job: Job) -> None:
     """Go on where a run was killed while its files were being moved into place."""
     if manifest.read(job.staging / f"{job.name}.json"):
-        _move(job)
+        with locked(job.folder, [_MOVING]):
+            _move(job)
 
 
 def _move(job: Job) -> None:
@@ -259,14 +330,17 @@ def _move(job: Job) -> None:
     ready = job.staging / f"{job.name}.json"
     new, old = manifest.read(ready)["outputs"], manifest.read(job.folder / ready.name)
     folders = {job.folder}
+    others = manifest.others(job.source, job.root, job.folder)
+    for name in old.get("outputs", {}).keys() - new.keys() - others.keys():
+        (job.folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where it was the last one
+            (job.folder / name).parent.rmdir()
     for name in new:
         target = job.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         folders.add(target.parent)
         if (job.staging / name).exists():  # unless it had been moved before the run was killed
             os.replace(job.staging / name, target)
-    for name in old.get("outputs", {}).keys() - new.keys():
-        (job.folder / name).unlink(missing_ok=True)
     manifest.sync(*folders)
     os.replace(ready, job.folder / ready.name)
     manifest.sync(job.folder)
@@ -307,12 +381,14 @@ def _reason(error: Exception, folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Raise `Stopped` on Ctrl-C, SIGTERM and SIGHUP, once."""
+def stoppable() -> Iterator[None]:
+    """Raise `Stopped` on Ctrl-C, SIGTERM and SIGHUP (unless under nohup), once."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread gets signals
         return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
 
     def stop(number: int, frame: FrameType | None) -> None:
         for each in numbers:

@@ -1,0 +1,294 @@
+"""What once made the runner pass a wrong result for a good one, or lose a file."""
+
+import json
+import os
+import py_compile
+import shutil
+import signal
+import time
+
+import nbformat
+import pytest
+import zmq
+
+from tests.projects import WRITE_CSV, make_project, outputs, write_notebook
+from tools import book, cells, environment, manifest, notebooks, runner
+
+#: The project's folder, from the staging folder that a kernel works in.
+HERE = "from pathlib import Path\nroot = Path.cwd().parents[3]\nmodel = root / 'splitlib/model.py'"
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_project(tmp_path / "project")
+
+
+def run(root, *names):
+    return notebooks.main(["run", *names], root)
+
+
+def verify(root):
+    return notebooks.main(["verify"], root)
+
+
+def made(root):
+    return outputs(root / "book" / "executed")
+
+
+def writes(name, text="1"):
+    return (
+        f"from pathlib import Path\npath = Path({name!r})\n"
+        f"path.parent.mkdir(exist_ok=True)\npath.write_text({text!r})"
+    )
+
+
+# ---- results ----
+
+
+def test_no_output_is_dropped_on_its_way(project):
+    """By default a thousand wait on either side, and more are lost if this process is busy."""
+    unlimited = "assert get_ipython().kernel.iopub_thread.socket.sndhwm == 0"
+    write_notebook(project, "one", unlimited, "1")
+    assert run(project) == 0
+    context = runner.OwnKernel().context
+    with context.socket(zmq.SUB) as socket:
+        assert socket.rcvhwm == 0
+    context.term()
+
+
+def test_an_error_inside_a_widget_is_an_error():
+    """It has no other trace: the cell goes on after it, and papermill calls it completed."""
+    cell = nbformat.v4.new_code_cell("with shown: 1 / 0", execution_count=1)
+    executed = nbformat.v4.new_notebook(cells=[cell])
+    assert not cells.unfinished(executed)
+    error = {"output_type": "error", "ename": "ZeroDivisionError", "evalue": "", "traceback": []}
+    model = {"model_name": "OutputModel", "state": {"outputs": [error]}}
+    executed.metadata.widgets = {cells.WIDGET_STATE: {"state": {"0" * 32: model}}}
+    assert cells.unfinished(nbformat.from_dict(executed))
+
+
+def test_a_source_with_the_time_and_length_of_another_is_not_taken_for_it(project):
+    load = "from importlib.machinery import SourceFileLoader\n"
+    load += "value = SourceFileLoader('model', str(model)).load_module().X"
+    write_notebook(project, "one", HERE, load, "Path('one.csv').write_text(str(value))")
+    model = project / "splitlib" / "model.py"
+    model.write_text("X = 1")
+    py_compile.compile(model)
+    before = model.stat()
+    model.write_text("X = 2")
+    os.utime(model, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run(project) == 0
+    assert made(project)["one.csv"] == b"2"
+
+
+def test_numbas_files_go_when_a_source_for_it_has_changed(project):
+    model, compiled = project / "splitlib" / "model.py", project / "splitlib" / "__pycache__"
+    model.write_text("import numba; X = 1")
+    runner._forget_compiled(project)
+    files = [compiled / "model.nbi", compiled / "model.nbc"]
+    for path in files:
+        path.write_text("")
+    runner._forget_compiled(project)
+    assert all(path.exists() for path in files)
+    model.write_text("import numba; X = 2")
+    runner._forget_compiled(project)
+    assert not any(path.exists() for path in files)
+
+
+def test_a_source_that_changes_and_changes_back_during_a_run_makes_it_fail(project, capsys):
+    again = "text = model.read_text()\nmodel.write_text('X = 2')\nmodel.write_text(text)"
+    write_notebook(project, "one", HERE, again, "1")
+    assert run(project) == 1
+    assert "its sources have changed while it ran" in capsys.readouterr().err
+
+
+def test_an_environment_that_changes_during_a_run_makes_it_fail(project, capsys, monkeypatch):
+    answers = [[], ["numpy is 1.0, and 2.0 in the lock"]]
+    monkeypatch.setattr(environment, "drift", lambda root: answers.pop(0))
+    assert run(project) == 1
+    said = "its environment has changed while it ran: numpy is 1.0, and 2.0 in the lock"
+    assert said in capsys.readouterr().err
+
+
+def test_parameters_that_change_before_a_run_begins_make_it_fail(project, capsys):
+    source = write_notebook(project, "one", "1")
+    job = notebooks.job_of(source, project)
+    write_notebook(project, "one", "1", parameters="n: int = 4")
+    assert not runner.run(job, "one", bar=False)
+    assert "its parameters have changed since this command began" in capsys.readouterr().err
+
+
+# ---- what verifies ----
+
+
+def test_what_a_removed_notebook_has_made_is_named(project, capsys):
+    write_notebook(project, "two", writes("data/two.csv"), "1")
+    assert run(project) == 0
+    (project / "notebooks" / "two.ipynb").unlink()
+    assert verify(project) == 1
+    said = capsys.readouterr().err
+    for name in ("two.ipynb", "two.json", "data/two.csv"):
+        assert f"{name}: no notebook has made it, remove it\n" in said
+        (project / "book" / "executed" / name).unlink()
+    assert verify(project) == 0
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("id", "other"), ("attachments", {"a.png": {"image/png": "aaaa"}}),
+])  # fmt: skip
+def test_all_that_a_cell_says_counts(project, name, value):
+    source = project / "notebooks" / "one.ipynb"
+    content = nbformat.read(source, as_version=4)
+    content.cells.append(nbformat.v4.new_markdown_cell("![](attachment:a.png)", id="text"))
+    nbformat.write(content, source)
+    before = manifest.inputs(source, project)
+    content.cells[-1][name] = value
+    nbformat.write(content, source)
+    assert manifest.inputs(source, project) != before
+
+
+def test_a_project_without_notebooks_is_refused(project, capsys):
+    (project / "notebooks" / "one.ipynb").rename(project / "notebooks" / ".one.ipynb")
+    for command in ("run", "verify", "check"):
+        assert notebooks.main([command], project) == 2
+        assert "refused: there are no notebooks in" in capsys.readouterr().err
+
+
+def test_a_manifest_too_deep_to_read_is_altered(project, capsys):
+    assert run(project) == 0
+    (project / "book" / "executed" / "one.json").write_text("[" * 200_000)
+    assert verify(project) == 1
+    assert capsys.readouterr().err == "one: one.json is altered\n"
+
+
+# ---- whose file it is ----
+
+
+def test_two_notebooks_cannot_make_one_file(project, capsys):
+    write_notebook(project, "two", WRITE_CSV, "1")
+    assert notebooks.main(["run", "--workers", "1"], project) == 1
+    assert "one.csv is made by one as well" in capsys.readouterr().err
+    assert made(project).keys() == {"one.ipynb", "one.csv", "one.json", "two.failed.ipynb"}
+    assert notebooks.main(["verify", "one"], project) == 0
+
+
+def test_two_notebooks_cannot_make_one_file_at_the_same_time(project, capsys):
+    """The second to end finds it in place, though neither was there when both began."""
+    for name, other in (("one", "two"), ("two", "one")):
+        started = project / f"{name} has started"
+        wait = f"import time\nopen({str(started)!r}, 'w')\n"
+        wait += f"while not Path({str(project / f'{other} has started')!r}).exists():\n"
+        wait += "    time.sleep(0.01)"
+        write_notebook(project, name, writes("same.csv"), wait, "1")
+    assert notebooks.main(["run", "--workers", "2"], project) == 1
+    assert "same.csv is made by" in capsys.readouterr().err
+    assert sum(notebooks.main(["verify", name], project) for name in ("one", "two")) == 1
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_file_can_move_to_another_notebook(project, workers):
+    write_notebook(project, "one", writes("x.csv", "of one"), "1")
+    write_notebook(project, "two", "2", "1")
+    assert run(project) == 0
+    write_notebook(project, "one", "2", "1")
+    write_notebook(project, "two", writes("x.csv", "of two"), "1")
+    for names in (["two"], ["one"]):  # the order in which it could be lost
+        assert notebooks.main(["run", *names, "--workers", workers], project) == 0
+    assert made(project)["x.csv"] == b"of two"
+    assert verify(project) == 0
+
+
+@pytest.mark.parametrize("name", ["one.json", "other.json", "other.ipynb"])
+def test_the_place_of_a_manifest_or_notebook_is_not_to_be_taken(project, capsys, name):
+    assert run(project) == 0
+    before = made(project)
+    write_notebook(project, "one", writes(name), "1")
+    assert run(project) == 1
+    assert f"{name} has the place of a manifest or notebook" in capsys.readouterr().err
+    after = made(project)
+    assert after.pop("one.failed.ipynb")
+    assert after == before
+
+
+def test_a_file_can_become_a_folder_and_a_file_again(project):
+    for name in ("data", "data/x.csv", "data"):
+        write_notebook(project, "one", writes(name), "1")
+        assert run(project) == 0
+        assert verify(project) == 0
+        assert made(project).keys() == {"one.ipynb", "one.json", name}
+
+
+def test_a_link_is_no_artefact(project, capsys):
+    link = "from pathlib import Path\nPath('x.csv').write_text('1')\n"
+    link += "Path('y.csv').symlink_to(Path('x.csv').absolute())"
+    write_notebook(project, "one", link, "1")
+    assert run(project) == 1
+    assert "y.csv is a link" in capsys.readouterr().err
+
+
+# ---- forms ----
+
+
+def test_braces_in_a_path_are_no_parameters(tmp_path):
+    project = make_project(tmp_path / "a {n} and {")
+    write_notebook(project, "two {share}", "1")
+    assert run(project) == 0
+    assert verify(project) == 0
+    assert "two {share}.ipynb" in made(project)
+
+
+@pytest.mark.parametrize(("parameters", "said"), [
+    ("n: int = 3.5", "n must be an integer"), ("(n): int = 3", "not `name: type = literal`"),
+    ("n: int = {[1]: 2}", "n must be a literal"), ("n: int = " + "-" * 100_000 + "1", "no Python"),
+])  # fmt: skip
+def test_check_and_run_refuse_the_same(project, capsys, parameters, said):
+    write_notebook(project, "one", "1", parameters=parameters)
+    assert notebooks.main(["check"], project) == 1
+    assert said in capsys.readouterr().err
+    assert run(project) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_strip_refuses_what_is_no_notebook_and_touches_nothing(project, capsys):
+    dirty = project / "notebooks" / "one.ipynb"
+    content = json.loads(dirty.read_text())
+    content["cells"][0]["execution_count"] = 7
+    dirty.write_text(json.dumps(content))
+    (project / "notebooks" / "two.ipynb").write_text("half")
+    before = dirty.read_bytes()
+    assert notebooks.main(["strip"], project) == 2
+    assert "two.ipynb is no notebook" in capsys.readouterr().err
+    assert dirty.read_bytes() == before
+
+
+# ---- stopping ----
+
+
+def test_a_run_under_nohup_outlives_its_terminal():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with runner.stoppable():
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.05)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_book_that_is_stopped_leaves_the_last_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(book, "build", lambda root: os.kill(os.getpid(), signal.SIGTERM))
+    assert book.main(tmp_path) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == "Stopped by SIGTERM; the last book is as it was.\n"
+
+
+def test_a_run_leaves_nothing_but_its_files(project):
+    assert run(project) == 0
+    assert run(project) == 0
+    folder = project / "book" / "executed"
+    assert not [*(folder / ".staging").glob("one*"), *(folder / ".locks").glob("*.holder")]
+    shutil.rmtree(folder / ".staging")
+    assert verify(project) == 0
