@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
+from sphinx_external_toc.parsing import parse_toc_yaml
 
 from tools import (
     assets,
@@ -39,9 +39,7 @@ _HIDDEN = {".staging", ".locks"}  # of runs, not of the book
 
 def pages(root: Path) -> list[str]:
     """Return the files of the table of contents, without extension."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text())
-    chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    return [toc["root"], *chapters]
+    return list(parse_toc_yaml(root / "_toc.yml"))
 
 
 def inputs(root: Path) -> dict[str, str]:
