@@ -1,5 +1,9 @@
 """Parameters with which each notebook runs in seconds."""
 
+import ast
+
+from tools import cells
+
 _RUN = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2}
 _GRID = _RUN | {"alpha_max": [0.1, 1.0], "V": [0.01, 0.1]}
 
@@ -44,3 +48,16 @@ SMALL_RUNS = {
         "own_burn_in": 500, "grid_seeds": 1, "grid_factor": [8.0], "grid_bits": [8],
     },
 }  # fmt: skip
+
+
+def write_small(source, target):
+    """Write a notebook of the book with small parameters as its own."""
+    notebook = cells.read(source)
+    _, values = cells.parameters_of(notebook)
+    values |= SMALL_RUNS[source.stem]
+    (cell,) = (c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+    lines = [
+        (ast.unparse(n.target), ast.unparse(n.annotation)) for n in ast.parse(cell.source).body
+    ]
+    cell.source = "\n".join(f"{name}: {kind} = {values[name]!r}" for name, kind in lines)
+    cells.write(notebook, target)

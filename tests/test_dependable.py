@@ -41,6 +41,14 @@ def test_the_tests_notice_most_changes_of_the_model_and_the_others_are_explained
     assert all(listed.get(row["what"]) for row in found["mutants"] if row["failed"])
 
 
+def test_reasons_are_of_lines_that_are_there():
+    listed = yaml.safe_load((ROOT / dependable.SURVIVORS).read_text())
+    for module, entries in listed.items():
+        source = (ROOT / "splitlib" / f"{module}.py").read_text()
+        lines = {" ".join(line.split()) for line in source.splitlines()}
+        assert {entry["line"] for entry in entries} <= lines, module
+
+
 def test_tables_show_the_results(tmp_path):
     (tmp_path / "book" / "executed").mkdir(parents=True)
     (tmp_path / "tools").mkdir()

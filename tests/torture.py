@@ -8,7 +8,6 @@ papermill goes through the same kills as a control.
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import io
 import json
@@ -35,7 +34,7 @@ from tqdm import tqdm
 
 from tests.bad_inputs import bad_inputs
 from tests.projects import STUB, notebook, outputs, results
-from tests.small_runs import SMALL_RUNS
+from tests.small_runs import write_small
 from tools import cells, fingerprint, manifest, notebooks
 from tools.dependable import EQUIVALENT
 
@@ -580,11 +579,7 @@ def _data(root: Path, arguments: list[str], environment: dict[str, str]) -> dict
     checkout(root)
     names = []
     for path in fingerprint.notebooks(root):
-        source = cells.read(path)
-        _, values = cells.parameters_of(source)
-        (cell,) = (c for c in source.cells if "parameters" in c.metadata.get("tags", []))
-        cell.source = small_cell(cell.source, values | SMALL_RUNS[path.stem])
-        cells.write(source, path)
+        write_small(path, path)
         names.append(path.stem)
     found = ",".join(np.show_config(mode="dicts")["SIMD Extensions"].get("found", []))
     environment = {
@@ -602,16 +597,6 @@ def _data(root: Path, arguments: list[str], environment: dict[str, str]) -> dict
         path.name: path.read_bytes()
         for path in sorted((manifest.folder_of_book(root) / "data").glob("*.csv"))
     }
-
-
-def small_cell(source: str, values: dict[str, object]) -> str:
-    """Return a cell of parameters with other values."""
-    body = ast.parse(source).body
-    return "\n".join(
-        f"{ast.unparse(line.target)}: {ast.unparse(line.annotation)} ="
-        f" {values[ast.unparse(line.target)]!r}"
-        for line in body
-    )
 
 
 def _run_plain(root: Path, name: str, environment: dict[str, str]) -> None:
