@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from tests.projects import make_project, write_notebook
-from tools import book, manifest, notebooks
+from tools import assets, book, manifest, notebooks
+from tools.fingerprint import ROOT
 
 FIGURE = (
     "from pathlib import Path\nimport matplotlib.pyplot as plt\n"
@@ -178,6 +179,17 @@ def test_a_book_whose_sources_change_while_it_is_built_is_not_put_into_place(
     assert page.read_bytes() == good
     assert book.build(small_book)
     assert b"More, and more." in page.read_bytes()
+
+
+def test_assets_are_fetched_again_when_one_is_altered(tmp_path, monkeypatch):
+    without = shutil.ignore_patterns("node_modules")
+    folder = shutil.copytree(ROOT / ".assets", tmp_path / "assets", ignore=without)
+    monkeypatch.setattr(assets, "FOLDER", folder)
+    monkeypatch.setattr(assets.subprocess, "run", lambda *what, **how: pytest.fail("fetched"))
+    assets.fetch()
+    (folder / "static" / "assets" / "widgets.js").write_text("// nothing")
+    with pytest.raises(pytest.fail.Exception, match="fetched"):
+        assets.fetch()
 
 
 EQUATION = "Title\n=====\n\n.. math:: a\n   :label: {}\n\n:eq:`eq-7`\n"

@@ -26,7 +26,7 @@ FILES = {
 
 
 def fetch() -> None:
-    """Put the assets into `FOLDER`, unless today's are there.
+    """Put the assets into `FOLDER`, unless today's are there, each as it was put there.
 
     Raises
     ------
@@ -34,11 +34,8 @@ def fetch() -> None:
         If npm fails.
     """
     root, folder = fingerprint.ROOT, FOLDER
-    stamp = folder / "causes.sha256"
-    own = root / "tools" / "widgets.js"
-    causes = [root / "package-lock.json", own, Path(__file__), _anywidget()]
-    today = fingerprint.of_value([hashlib.sha256(path.read_bytes()).hexdigest() for path in causes])
-    if stamp.exists() and stamp.read_text() == today:
+    stamp = folder / "state.sha256"
+    if stamp.exists() and stamp.read_text() == _state(root, folder):
         return
     print("Fetching the pages' assets from npm")
     shutil.rmtree(folder, ignore_errors=True)
@@ -53,8 +50,20 @@ def fetch() -> None:
             for file in (folder / "node_modules").glob(pattern):
                 shutil.copy(file, static / target)
     shutil.copy(_anywidget(), static / "anywidget.js")
-    shutil.copy(own, static)
-    stamp.write_text(today)
+    shutil.copy(root / "tools" / "widgets.js", static)
+    stamp.write_text(_state(root, folder))
+
+
+def _state(root: Path, folder: Path) -> str:
+    """Return the hash of what the assets come from, and of themselves."""
+    causes = [
+        root / "package-lock.json",
+        root / "tools" / "widgets.js",
+        Path(__file__),
+        _anywidget(),
+    ]
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in causes]
+    return fingerprint.of_value([hashes, fingerprint.of_files(folder.glob("static/**/*"), folder)])
 
 
 def _anywidget() -> Path:
