@@ -20,7 +20,7 @@ claims: figures  ## judge the paper's claims anew by the numbers of the notebook
 
 test: .venv/test.stamp check claims book  ## set up and run everything that is tested
 	@$(PY) -m tools.browser
-	$(PY) -m pytest -n logical --maxprocesses 4 --nbval-lax --nbval-current-env \
+	$(PY) -m pytest -n 3 --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout 600 splitlib tests notebooks/explorer.ipynb notebooks/fig1_layer_costs.ipynb
 
 check: .venv/test.stamp  ## lint, formatting, types, stripped notebooks
