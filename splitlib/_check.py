@@ -136,9 +136,13 @@ def field_types(cls: type) -> dict[str, Any]:
     return get_type_hints(cls, include_extras=True)
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxother = 60  # no number of NumPy's is cut
+
+
 def _show(value: Any) -> str:
     """Return a value as one line of moderate length."""
-    return " ".join(reprlib.repr(value).split())
+    return " ".join(_SHORT.repr(value).split())
 
 
 def nearest(value: Any, choices: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +61,9 @@ def test_good_values_pass(values):
     ({"v": 3.0}, r"no parameter 'v' \(did you mean 'V'\?\)"),
     ({"alphamax": 0.1}, r"no parameter 'alphamax' \(did you mean 'alpha_max'\?\)"),
     ({"V": "3"}, "V must be a real number in"),
+    ({"p_min": np.float64(-0.30000000000000004)}, r"got np.float64\(-0.30000000000000004\)"),
+    ({"p_min": 10**400}, r"p_min must be a finite number in \(0, inf\), got 1000"),
+    ({"n_slots": 2**63}, r"n_slots must be an integer below 2\*\*63, got 9223372036854775808"),
     ({"V": True}, "V must be a real number in"),
     ({"V": [1.0, None]}, r"V\[1\] must be a real number in"),
     ({"V": [[1.0]]}, r"V\[0\] must be a real number in"),

@@ -98,8 +98,8 @@ def _build(root: Path) -> bool:
     command += ["build", str(root)]
     command += ["--path-output", str(staging), "-W", "-n", "--keep-going", "-q"]
     print("Building the book", flush=True)
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    if subprocess.run(command, env=environment, check=False).returncode != 0:
+    variables = {**os.environ, "PYTHONPATH": str(root)}
+    if subprocess.run(command, env=variables, check=False).returncode != 0:
         return False
     built = staging / "_build" / "html"
     missing = [page for page in pages(root) if not (built / f"{page}.html").is_file()]
