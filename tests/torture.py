@@ -649,7 +649,7 @@ def try_suite(trials: int = 10) -> list[Row]:
     """Run the tests in random order; nbval's cells, which have an order, are left out."""
     wrong = []
     for index in tqdm(range(trials), "test suites"):
-        arguments = ["-n", "logical", "--maxprocesses", "4", "-q", "--random-order-bucket=global"]
+        arguments = ["-n", "3", "-q", "--random-order-bucket=global"]
         arguments += [f"--random-order-seed={SEED + index}", "splitlib", "tests"]
         arguments += ["--ignore=tests/test_dependable.py"]  # waits for what this finds
         done = subprocess.run(
