@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 import splitlib as sl
-from splitlib.bound import Infeasible, ceiling, lower_bound
+from splitlib.bound import Infeasible, Point, _mix, ceiling, lower_bound
 
 
 def every_choice(scenario, trace, n_powers=40):
@@ -122,6 +122,22 @@ def test_limits_that_can_only_just_be_kept_are_kept(alpha_max, seed, slack):
     assert -1e-12 * bound.energy <= bound.gap <= 1e-5 * bound.energy
 
 
+@pytest.mark.parametrize("units", [(1.0, 1.0), (1e-9, 1.0), (1.0, 1e-9), (1e9, 1e9)])
+def test_a_mixture_by_hand(units):
+    """There is room for a hundredth of the second; of the others, more or less, but in vain."""
+    unit = np.array([*units, 1.0])
+    points = [(10.0, 0.0, 0.0), (7.0, 1.0, 0.0), (9.9, 0.05, 0.0), (5.0, 10.0, 0.0)]
+    mixed = _mix([Point(*point * unit) for point in points], np.array([0.01, 0.0]) * unit[1:])
+    assert mixed == pytest.approx((9.97, 0.01, 0.0) * unit, rel=1e-9)
+
+
+def test_where_no_work_costs_energy_nothing_has_to_be_searched():
+    free = dataclasses.replace(sl.JETSON_TX2, a=0.0, b=0.0, a_prime=0.0)
+    scenario = sl.Scenario(device=free, d_avg=1.0, d_max=1.0)
+    bound = lower_bound(scenario, sl.draw_trace(scenario, 200, rng=0))
+    assert (bound.energy, bound.gap, bound.iterations) == (0, 0, 1)
+
+
 @pytest.mark.parametrize("name", sl.POLICIES)
 def test_who_compresses_is_listed_and_nobody_else(name):
     """The bound is of what the network's own cuts cost; these policies may pass it."""
@@ -168,6 +184,7 @@ def test_limits_that_do_not_bind_have_no_price():
     trace = sl.draw_trace(scenario, 1_000, rng=1)
     bound = lower_bound(scenario, trace)
     assert (bound.delay_price, bound.outage_price) == (0, 0)
+    assert bound.iterations == 1
     free = sl.simulate(scenario, trace, V=1e12, burn_in=0)
     assert bound.energy == pytest.approx(free.mean_energy, rel=1e-6)
     assert bound.energy_saving == pytest.approx(free.energy_saving, rel=1e-6)

@@ -157,6 +157,8 @@ def test_scenarios_together_are_as_each_alone(scenario):
     (lambda s: sl.sweep_scenarios({"a": s, "b": sl.Scenario(arrival_rate=1)}),
      r"arrival_rate must be the same in all scenarios, got \[10.0, 1\]"),
     (lambda s: sl.sweep_scenarios({"a": s, "b": sl.Scenario(alpha_max=0.5)}), "alpha_max must be"),
+    (lambda s: sl.sweep_scenarios({"a": s, "b": sl.Scenario(path_loss_exponent=4.0)}),
+     r"path_loss_exponent must be the same in all scenarios, got \[3.0, 4.0\]"),
     (lambda s: sl.sweep_scenarios({"a": s}, V={"b": 1.0}), "V must have the names of scenarios"),
     (lambda s: sl.sweep_scenarios({"a": s}, V=-1.0), "V must be finite"),
     (lambda s: sl.sweep_scenarios({"a": s, "b": sl.Scenario(alpha_min=0.3)}, alpha_max=[0.1, 1.0]),
@@ -165,6 +167,13 @@ def test_scenarios_together_are_as_each_alone(scenario):
 def test_bad_scenarios_are_refused(scenario, call, message):
     with pytest.raises(ValueError, match=message):
         call(scenario)
+
+
+def test_what_the_grid_varies_may_differ_between_scenarios(scenario):
+    other = dataclasses.replace(scenario, alpha_max=0.5, path_loss_exponent=4.0)
+    grid = {"alpha_max": 0.1, "path_loss_exponent": 3.0, "seeds": 1, "n_slots": 50, "burn_in": 0}
+    both = sl.sweep_scenarios({"a": scenario, "b": other}, **grid)
+    assert both["a"].identical(both["b"])
 
 
 def test_scenarios_are_scenarios():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 from functools import partial
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import splitlib as sl
 from splitlib import policies
+from splitlib.bound import means_of, priced
 from splitlib.loop import COMPILED, PLAIN, Run, rate_limits
 from splitlib.simulate import run
 from tests.reference import slot_loop
@@ -53,8 +55,12 @@ def fastest(scenario, trace):
     return sl.Rule.over(scenario, rate="exact", delay_price=1.0)
 
 
+LOUD = {"noise_psd": 1e-6, "p_min": 1e3, "p_max": 3e3}  # sending costs J instead of µJ
+
 BY_HAND = [
     (fastest, {}, 0.5, (0, 0.9, 1.5)),
+    (fastest, LOUD, 0.5, (0, 0.9, 1.5e6)),
+    (fastest, LOUD, 0.1, (2, 2.0, 2.0)),
     ("full_offloading", {}, 0.5, (0, 0.5 + 0.4, 3 * 0.5)),
     ("full_local", {}, 0.5, (2, 2.0, 2.0)),
     ("after_first_conv", {}, 0.5, (1, 1 + 0.05 + 0.2, 1 + 0.15)),
@@ -85,9 +91,14 @@ BY_HAND = [
     (partial(policies.auto_split, bit_widths=(5, 10)), {}, 0.5, (0, 0.25 + 0.4, 0.75)),
     (partial(policies.auto_split, bit_widths=(5,)), {}, 0.1, (2, 2.0, 2.0)),
     # (1010 + 1100 + 100) * 5 / 8 = 1381 bytes for both stages, 694 for the first.
+    (partial(policies.auto_split, bit_widths=(8,), memory=2210), {}, 0.1, (2, 2.0, 2.0)),
+    (partial(policies.auto_split, bit_widths=(5,), memory=1382), {}, 0.1, (2, 2.0, 2.0)),
     (partial(policies.auto_split, bit_widths=(5,), memory=1381), {}, 0.1, (1, 2.025, 1.075)),
+    (partial(policies.auto_split, bit_widths=(5,), memory=694), {}, 0.1, (1, 2.025, 1.075)),
+    (partial(policies.auto_split, bit_widths=(5,), memory=0), {}, 0.1, (0, 2.25, 0.75)),
     (partial(policies.auto_split, bit_widths=(5,), memory=693), {}, 0.1, (0, 2.25, 0.75)),
     ("best_static", {}, 0.5, (0, 1.4, 1.0)),
+    ("best_static", LOUD, 0.5, (2, 2.0, 2.0)),
     ("best_static", {"d_avg": 1.35e-3}, 0.5, (1, 1.3, 1.1)),
     ("best_static", {"d_avg": 1e-3}, 0.5, (0, 0.9, 1.5)),
     ("best_static", {"d_avg": 0.8e-3}, 0.5, (0, 0.9, 1.5)),  # none keeps it: the least excess
@@ -116,16 +127,30 @@ def test_three_images_in_three_times_the_time_cost_three_times_as_much(
     assert (k, delay / 3, energy / 3) == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_bottleneck_by_hand():
+@pytest.mark.parametrize("factor", [4, 1000])
+def test_a_bottleneck_by_hand(factor):
     """Four channels become one by 16 * 4 MACs here, and four again by as many there."""
     network = sl.Network("toy", (1, 4, 4), (
         sl.Stage("first", (sl.Conv2d(1, 4, 1),)), sl.Stage("second", (sl.Conv2d(4, 1, 1),)),
     ))  # fmt: skip
     scenario = toy(network=network, device=sl.Board("here", 2e6, a=4e-9, b=1e-9, a_prime=1e-9))
-    k, delay, energy = outcome(partial(policies.bottleneck, split=1, factor=4), scenario, slot())
+    k, delay, energy = outcome(
+        partial(policies.bottleneck, split=1, factor=factor), scenario, slot()
+    )
     assert k == 1
     assert delay == pytest.approx(0.064 + 0.064 + 160 / 2e3 + 2 * 0.0064 + 2 * 0.0064)
     assert energy == pytest.approx(64 * (4 / 4 + 1) * 1e-3 + 64 * (4 / 1 + 1) * 1e-3 + 3 * 0.08)
+
+
+@pytest.mark.parametrize(("policy", "numbers"), [
+    (policies.bottleneck, {"split": 3, "factor": 8.0}),
+    (policies.retransmission, {"factor": 4.0, "probability": 0.3}),
+    (policies.auto_split, {"bit_widths": (8, 16), "memory": 32e6}),
+    (policies.auto_split_rules, {"bit_widths": (8, 16), "memory": 32e6}),
+])  # fmt: skip
+def test_numbers_that_nobody_sets_are_these(policy, numbers):
+    given = inspect.signature(policy).parameters
+    assert {name: given[name].default for name in numbers} == numbers
 
 
 def test_a_bottleneck_of_factor_one_only_adds_work(scenario):
@@ -222,6 +247,43 @@ def test_clairvoyant_meets_the_bound_and_both_limits(alpha_max, exponent):
     assert 1 - 1e-9 <= result.mean_energy / bound.energy <= 1 + 2e-3
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_clairvoyant_keeps_limits_that_the_best_prices_miss_by_some_slots(seed):
+    scenario = sl.Scenario(alpha_max=0.1)
+    trace = sl.draw_trace(scenario, 2_000, rng=seed)
+    bound = sl.lower_bound(scenario, trace)
+    prices = bound.delay_price, bound.outage_price
+    (point,) = means_of(scenario, trace, [priced(scenario, 1.0, *prices)])
+    assert (point.delay > scenario.d_avg) == (seed != 3)
+    result = sl.simulate(scenario, trace, policy="clairvoyant", burn_in=0)
+    assert result.mean_delay <= scenario.d_avg
+    assert result.outage <= scenario.epsilon
+
+
+def test_clairvoyant_is_the_fastest_where_no_prices_are_enough():
+    """What it is told is without prices, which cannot be raised."""
+    scenario = sl.Scenario(d_avg=0.02)
+    trace = sl.draw_trace(scenario, 500, rng=0)
+    free = dataclasses.replace(sl.lower_bound(scenario, trace), delay_price=0.0, outage_price=0.0)
+    hurried = partial(policies.clairvoyant, bound=free)
+    one, two = (
+        sl.simulate(scenario, trace, policy=policy, burn_in=0, history=True).history
+        for policy in (hurried, "neurosurgeon")
+    )
+    assert np.array_equal(one.split, two.split)
+    assert np.array_equal(one.delay, two.delay)
+    assert np.array_equal(one.energy, two.energy)
+
+
+def test_clairvoyant_may_use_up_a_limit():
+    """Without outages allowed or needed, it has none, and does not hurry for that."""
+    scenario = sl.Scenario(epsilon=0.0, d_max=1e6)
+    trace = sl.draw_trace(scenario, 5_000, rng=7)
+    result = sl.simulate(scenario, trace, policy="clairvoyant", burn_in=0)
+    assert result.outage == 0
+    assert result.mean_energy == pytest.approx(sl.lower_bound(scenario, trace).energy, rel=1e-2)
+
+
 def test_clairvoyant_where_nobody_keeps_the_limits(scenario):
     strict = sl.Scenario(d_avg=1e-3)
     with pytest.raises(sl.Infeasible, match="d_avg must be at least"):
@@ -260,7 +322,8 @@ def test_best_static_is_the_best_of_all_static_ones():
     assert best.mean_energy == min(kept)
 
 
-def test_an_own_policy_can_be_the_papers_controller():
+@pytest.mark.parametrize("local_energy_per", ["image", "slot"])
+def test_an_own_policy_can_be_the_papers_controller(local_energy_per):
     """Written anew over what a slot shows, it decides and pays as the loop does."""
 
     @sl.online
@@ -272,7 +335,7 @@ def test_an_own_policy_can_be_the_papers_controller():
         late = delay > s.d_max
         return np.argmin(slot.Z * delay + slot.H * late + slot.V * energy), rate
 
-    scenario = sl.Scenario(alpha_max=0.1, arrival_rate=3.0)
+    scenario = sl.Scenario(alpha_max=0.1, arrival_rate=3.0, local_energy_per=local_energy_per)
     trace = sl.draw_trace(scenario, 1_500, rng=0)
     own = sl.simulate(scenario, trace, V=0.3, policy=written_anew, burn_in=100, history=True)
     ours = sl.simulate(scenario, trace, V=0.3, burn_in=100, history=True)
@@ -298,6 +361,76 @@ def test_an_own_policy_is_asked_only_where_there_are_images(scenario):
     assert asked == [2, 3]
 
 
+@pytest.mark.parametrize("per", ["image", "slot"])
+def test_what_a_slot_shows_by_hand(per):
+    """For three images at half a bit per second, and where nothing can be sent."""
+    scenario = toy(local_energy_per=per)
+    shown = sl.Slot(1e-3, 0.5, 3, 0.0, 0.0, 1.0, 0.0, 2e6, scenario)
+    images = {"image": 3, "slot": 1}[per]
+    sending, computing = np.array([6000.0, 600.0, 0.0]), 3 * np.array([0.4, 1.2, 2.0]) * 1e-3
+    local = images * np.array([0.0, 1.0, 2.0]) * 1e-6
+    delay, energy = shown.costs(0.5)
+    np.testing.assert_allclose(delay, computing + sending, rtol=1e-12)
+    power = np.expm1(0.5e-6 * np.log(2)) * 1e-3
+    np.testing.assert_allclose(energy, local + power * sending, rtol=1e-9)
+    delay, energy = shown.costs(0.0)
+    assert (delay[:2] > 1e100).all()
+    np.testing.assert_allclose(energy[:2], scenario.p_min * delay[:2])
+    assert (delay[2], energy[2]) == (pytest.approx(6e-3), pytest.approx(local[2]))
+
+
+@pytest.mark.parametrize("gain", [1e-10, 1e-3])
+@pytest.mark.parametrize(("rate", "limit"), [("p_min", "rate_min"), ("p_max", "rate_max")])
+def test_an_own_policy_pays_as_others_do_on_a_weak_channel(gain, rate, limit):
+    """Also where a bit takes seconds."""
+    own = sl.online(lambda slot: (1, getattr(slot, limit)))
+    fixed = partial(policies.static, split=1, rate=rate)
+    trace = sl.Trace([gain], [0.5], [1])
+    one, other = (outcome(policy, toy(), trace) for policy in (own, fixed))
+    assert one == pytest.approx(other, rel=1e-9)
+
+
+def test_an_own_policy_pays_for_sending_in_vain():
+    """The weakest gain that a number can hold carries nothing."""
+    trace = sl.Trace([5e-324], [0.5], [1])
+    _, delay, energy = outcome(sl.online(lambda slot: (1, slot.rate_min)), toy(), trace)
+    assert energy == pytest.approx(1e3 * toy().p_min * delay)
+
+
+def test_an_own_policy_that_stays_local_needs_no_rate(scenario):
+    trace = sl.Trace([1e-10], [0.5], [2])
+    assert outcome(sl.online(lambda slot: (19, 0.0)), scenario, trace) == outcome(
+        "full_local", scenario, trace
+    )
+
+
+def test_an_own_policy_cannot_alter_what_it_is_shown(scenario):
+    def decide(slot):
+        slot.arrivals = 0
+        return 0, slot.rate_max
+
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        sl.simulate(scenario, slot(), policy=sl.online(decide), burn_in=0)
+
+
+@pytest.mark.parametrize("policy", ["exact", "myopic", "full_offloading"])
+def test_the_surrogate_is_for_the_papers_controller_alone(policy):
+    step = sl.Scenario(alpha_max=0.1, d_max=0.03)
+    surrogate = dataclasses.replace(step, split_objective="surrogate")
+    trace = sl.draw_trace(step, 500, rng=1)
+    one, two = (
+        sl.simulate(scenario, trace, policy=policy, burn_in=0, history=True).history
+        for scenario in (step, surrogate)
+    )
+    assert np.array_equal(one.split, two.split)
+    assert np.array_equal(one.energy, two.energy)
+
+
+def test_a_history_that_is_not_kept_takes_no_room(scenario):
+    run_without = Run(scenario, slot(), policies.exact(scenario, slot()), V=1.0)
+    assert [series.size for series in run_without.history] == [0] * 6
+
+
 def test_an_own_policy_in_a_sweep(scenario):
     @sl.online
     def mine(slot):
@@ -321,12 +454,15 @@ def test_a_rate_that_only_rounding_takes_beyond_a_limit_is_that_limit(scenario, 
 @pytest.mark.parametrize(("decide", "error", "message"), [
     (lambda slot: 3, TypeError, "must return a splitting point and a rate in bit/s, got 3 in slot"),
     (lambda slot: (20, slot.rate_max), ValueError, r"must be in \[0, 19\], got 20 in slot 0"),
+    (lambda slot: (-1, slot.rate_max), ValueError, r"must be in \[0, 19\], got -1 in slot 0"),
+    (lambda slot: (3, slot.rate_max + 0.5), ValueError, r"rate must be in \[.*\] bit/s"),
+    (lambda slot: (3, slot.rate_min - 0.5), ValueError, r"rate must be in \[.*\] bit/s"),
     (lambda slot: (3, slot.rate_max * (1 + 1e-6)), ValueError, r"rate must be in \[.*\] bit/s"),
     (lambda slot: (3, slot.rate_min * (1 - 1e-6)), ValueError, r"rate must be in \[.*\] bit/s"),
     (lambda slot: (3, float("nan")), ValueError, "rate must be in .* got nan in slot 0"),
 ])  # fmt: skip
 def test_an_own_policy_that_decides_nonsense_is_told(scenario, decide, error, message):
-    trace = sl.Trace([1e-10] * 3, [0.5] * 3, [2] * 3)
+    trace = sl.Trace([1e-13] * 3, [0.5] * 3, [2] * 3)
     with pytest.raises(error, match=message):
         sl.simulate(scenario, trace, policy=sl.online(decide), burn_in=0)
 
@@ -352,6 +488,16 @@ def test_bad_policies_are_refused(scenario, policy, error, message):
     trace = sl.Trace([1e-10] * 3, [0.5] * 3, [2] * 3)
     with pytest.raises(error, match=message):
         sl.simulate(scenario, trace, policy=policy, burn_in=0)
+
+
+@pytest.mark.parametrize(
+    "policy", [*sl.POLICIES.values(), policies.static, policies.auto_split_rules]
+)
+def test_numbers_of_a_policy_are_set_by_name(policy):
+    given = inspect.signature(policy).parameters.values()
+    by_name = {each.name for each in given if each.kind is each.KEYWORD_ONLY}
+    assert {each.name for each in given} - by_name <= {"scenario", "trace"}
+    assert all(each.kind is not each.POSITIONAL_ONLY for each in given)
 
 
 def test_names_say_which_numbers_were_set():

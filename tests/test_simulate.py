@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import sys
 import tracemalloc
 
 import joblib
@@ -107,6 +108,8 @@ def test_figures_are_those_of_the_slots_after_the_burn_in(scenario, policy):
     power = sl.channel.power(kept["rate"][sent], gain, *noise)
     inside = (power > 0.01 * (1 + 1e-9)) & (power < 0.1 * (1 - 1e-9))
     assert (result.sending_slots, result.rate_inside_slots) == (sent.sum(), inside.sum())
+    if sent.any():
+        assert result.rate_inside == pytest.approx(inside.mean())
     without = sl.simulate(scenario, trace, V=1.0, policy=policy, burn_in=4321)
     assert without.history is None
     assert without.total_energy == result.total_energy
@@ -379,6 +382,8 @@ def test_settled_looks_at_the_growth_of_both_queues(scenario):
     assert not kernel.have_settled(0.0, 1.01 / 900, 900, 0.05, 0.1, 0.01, 1e-3)
     short = growth.assign_attrs(n_slots=900)
     assert sl.settled(short, scenario).values.tolist() == [True, True, True]
+    shorter = growth.assign_attrs(n_slots=200_000, burn_in=199_100)
+    assert sl.settled(shorter, scenario).values.tolist() == [True, True, True]
 
 
 def test_summary_has_a_row_for_each_point(data):
@@ -392,9 +397,35 @@ def test_summary_has_a_row_for_each_point(data):
 
 @pytest.mark.parametrize("function", [sl.simulate, sl.sweep, sl.sweep_scenarios])
 def test_defaults_are_those_of_the_paper(function):
-    expected = {"V": 3.0, "n_slots": 200_000, "burn_in": 10_000, "progress": True}
+    expected = {"V": 3.0, "n_slots": 200_000, "burn_in": 10_000, "seeds": 10, "progress": True}
     parameters = inspect.signature(function).parameters
     assert all(parameters[name].default == expected[name] for name in parameters.keys() & expected)
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_progress_is_shown_where_it_is_wanted_and_takes_more_than_a_second(
+    scenario, monkeypatch, progress
+):
+    shown = {}
+
+    def bar(runs, **options):
+        shown.update(options)
+        return runs
+
+    monkeypatch.setattr(sys.modules["splitlib.simulate"], "tqdm", bar)
+    sl.sweep(scenario, seeds=2, n_slots=50, burn_in=0, progress=progress)
+    assert (shown["total"], shown["delay"]) == (2, 1)
+    assert shown.get("disable", False) == (not progress)
+
+
+def test_the_least_availability_may_be_the_largest():
+    scenario = sl.Scenario(alpha_min=0.1)
+    data = sl.sweep(scenario, alpha_max=0.1, seeds=1, n_slots=50, burn_in=0)
+    assert float(data.mean_delay[0, 0, 0, 0]) > 0
+
+
+def test_a_history_that_nobody_wants_is_not_kept(scenario):
+    assert run(scenario, TRACE, [1.0], "adaptive", 0)[0].history is None
 
 
 TRACE = sl.Trace([1e-10] * 5, [0.5] * 5, [3] * 5)
