@@ -98,6 +98,14 @@ def show_no_figure(root):
     (root / "book" / "index.md").write_text(INDEX.replace("one.png", "two.png"))
 
 
+def show_no_figure_in_html(root):
+    (root / "book" / "index.md").write_text(INDEX + '\n<img src="two.png" alt="nothing">\n')
+
+
+def link_nowhere_in_html(root):
+    (root / "book" / "index.md").write_text(INDEX + '\n<a href="executed/one.html#two">x</a>\n')
+
+
 def forget_page(root):
     (root / "_toc.yml").write_text(TOC.replace("book/executed/one", "book/chapter"))
 
@@ -121,7 +129,9 @@ def test_the_book_is_refused_whatever_does_not_verify(small_book, capsys, breaki
         assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("breaking", [fail, link_nowhere, show_no_figure, forget_page])
+@pytest.mark.parametrize("breaking", [
+    fail, link_nowhere, link_nowhere_in_html, show_no_figure, show_no_figure_in_html, forget_page,
+])  # fmt: skip
 def test_make_book_fails_the_first_time_and_the_second(small_book, breaking):
     page = small_book / "_build" / "html" / "book" / "index.html"
     good = page.read_bytes()

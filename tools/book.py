@@ -12,9 +12,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from bs4 import BeautifulSoup, Tag
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from tools import (
@@ -70,6 +73,42 @@ def faults(root: Path) -> list[str]:
     return found
 
 
+def broken_links(html: Path) -> list[str]:
+    """Return what the pages of a built book point at in it that is not there.
+
+    Sphinx sees to its own links. HTML that stands in a page or a cell's output is not its business.
+    """
+
+    @cache
+    def page(path: Path) -> BeautifulSoup:
+        return BeautifulSoup(path.read_text("utf-8"), "html.parser")
+
+    @cache
+    def anchors(path: Path) -> set[str]:
+        return {str(tag["id"]) for tag in page(path).find_all(id=True)}
+
+    def is_there(file: Path, anchor: str) -> bool:
+        has_anchors = anchor and file.suffix == ".html"
+        return file.is_file() and (not has_anchors or anchor in anchors(file))
+
+    return [
+        f"{path.relative_to(html)}: {str(tag)[:120]}"
+        for path in sorted(html.rglob("*.html"))
+        if "_static" not in path.parts  # a theme's templates
+        for tag, file, anchor in targets(path, page(path))
+        if not is_there(file, anchor)
+    ]
+
+
+def targets(path: Path, page: Tag) -> Iterator[tuple[Tag, Path, str]]:
+    """Yield tag, and file and anchor in this book, of everything that a page points at."""
+    for tag in page.find_all(["a", "img", "link", "script", "source", "object"]):
+        address = urlsplit(str(tag.get("href") or tag.get("src") or tag.get("data") or ""))
+        if not address.scheme and not address.netloc and (address.path or address.fragment):
+            file = (path.parent / unquote(address.path)).resolve() if address.path else path
+            yield tag, file, unquote(address.fragment)
+
+
 def build(root: Path) -> bool:
     """Build the book into ``_build/html``; tell whether it worked."""
     names = [source.stem for source in fingerprint.notebooks(root)]
@@ -98,13 +137,16 @@ def _build(root: Path) -> bool:
     command += ["build", str(root)]
     command += ["--path-output", str(staging), "-W", "-n", "--keep-going", "-q"]
     print("Building the book", flush=True)
-    variables = {**os.environ, "PYTHONPATH": str(root)}
+    variables = os.environ | runner.KERNEL_ENVIRONMENT | {"PYTHONPATH": str(root)}
     if subprocess.run(command, env=variables, check=False).returncode != 0:
         return False
     built = staging / "_build" / "html"
     missing = [page for page in pages(root) if not (built / f"{page}.html").is_file()]
     if missing:
         print(f"pages were not built: {', '.join(missing)}", file=sys.stderr)
+        return False
+    if broken := broken_links(built):
+        print("what pages point at is not there:", *broken, sep="\n", file=sys.stderr)
         return False
     if changed := [name for name, _ in made_from.items() ^ inputs(root).items()]:
         names = ", ".join(sorted(set(changed)))
