@@ -14,7 +14,6 @@ RESULTS = "book/torture.json"
 SURVIVORS = "tools/mutants.yml"
 PAGE = "book/dependable"
 EQUIVALENT = "cannot be noticed"
-_OURS, _CONTROL = "the runner: ", "plain papermill: "
 
 
 def write_tables(root: Path) -> None:
@@ -23,8 +22,8 @@ def write_tables(root: Path) -> None:
     survivors = yaml.safe_load((root / SURVIVORS).read_text())
     tables = {
         "tried": _tried(results),
-        "kills": _kills(results["kills"]),
-        "control": _control(results["kills"]),
+        "kills": _kills(results["kills"], results["control"]),
+        "control": _control(results["control"]),
         "mutants": _mutants(results["mutants"]),
         "survivors": _survivors(survivors),
     }
@@ -42,25 +41,18 @@ def _table(heads: str, rows: Iterable[Iterable[object]]) -> list[str]:
 
 
 def _tried(results: Mapping[str, Any]) -> list[str]:
-    """Return a row for everything but kills and mutants, which have tables of their own."""
-    parts = (rows for part, rows in results.items() if part not in ("kills", "mutants"))
+    """Return a row for everything that has no table of its own."""
+    others = ("kills", "control", "mutants")
+    parts = (rows for part, rows in results.items() if part not in others)
     rows = [row for part in parts for row in part]
     heads = "what was tried | #times | #failed | remark"
     return _table(heads, ((r["what"], r["trials"], r["failed"], r["note"]) for r in rows))
 
 
-def _kills(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def _kills(ours: Iterable[Mapping[str, Any]], control: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return a row for each way to end a run: how often, and how often either has failed."""
-    of_what = {row["what"]: row for row in rows}
-    ways = [what.removeprefix(_OURS) for what in of_what if what.startswith(_OURS)]
-    counts = {
-        way: (
-            of_what[_OURS + way]["trials"],
-            of_what[_OURS + way]["failed"],
-            of_what[_CONTROL + way]["failed"],
-        )
-        for way in ways
-    }
+    of_control = {row["what"]: row["failed"] for row in control}
+    counts = {row["what"]: (row["trials"], row["failed"], of_control[row["what"]]) for row in ours}
     counts["all of these"] = tuple(sum(each) for each in zip(*counts.values(), strict=True))
     heads = "how a run was ended | #times | #this book's runner failed | #plain papermill failed"
     return _table(heads, ((way, *numbers) for way, numbers in counts.items()))
@@ -70,8 +62,7 @@ def _control(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return how plain papermill has failed, and how often."""
     ways: Counter[str] = Counter()
     for row in rows:
-        if row["what"].startswith(_CONTROL):
-            ways.update(row["ways"])
+        ways.update(row["ways"])
     return _table("what plain papermill left behind | #times", ways.most_common())
 
 
