@@ -90,7 +90,8 @@ def schema_of(source: str) -> dict[str, Any]:
     schema: dict[str, Any] = {}
     for statement in ast.parse(source).body:
         if not (isinstance(statement, ast.AnnAssign) and statement.simple and statement.value):
-            raise ValueError(f"not `name: type = literal`: {ast.unparse(statement)}")
+            written = ast.unparse(statement).partition("\n")[0]
+            raise ValueError(f"not `name: type = literal`: {written}")
         name, text = ast.unparse(statement.target), ast.unparse(statement.annotation)
         if name in schema:
             raise ValueError(f"the parameter {name} stands there twice")

@@ -22,6 +22,7 @@ _COMMANDS = [
     [], ["rum"], ["RUN"], ["run", FIG2, "-x"], ["run", FIG2, "--worker", "2"], ["run", FIG2, "-p"],
     ["run", FIG2, FIG2], ["run", "-p", "V=3"], ["run", FIG2, "explorer", "-p", "V=3"],
     ["verify", "-p", "V=3"], ["strip", "nothing"], ["verify", "fig9"], ["run", "--force"],
+    ["run", FIG2, "--x\n1\n2\n3"],
 ]  # fmt: skip
 _COUNTS = ["0", "-1", "1.5", "two", "", "1e3", "\u0663", "+1", "1_0", "inf", "nan", "0x2", LONG]
 _TEXTS = [
@@ -32,7 +33,7 @@ _TEXTS = [
     "V=lambda: 3", "V=__import__('os').getcwd()", "V=1;2", "V==3", "V=[1,2", "V=1,,2", "V=1.0.0",
     "V=\uff11", "V:=3", f"V={LONG}", "V=" + "[" * 9999, "V=[1,nan]", "V=[1,'2']", "V=[1,True]",
     f"V={HUGE}", f"V=[1,-{HUGE}]", "V=-1e-400", "V=!!python/object:os.system", "V=1e-4s", "V=-0.0",
-    "V=3,5 7", "V=\x1b[31m3",
+    "V=3,5 7", "V=\x1b[31m3", "V=[1if 1else 2,3if 1else 4,5if 1else 6]", "V='\\d'",
 ]  # fmt: skip
 _UNKNOWN = [
     "v=3", "alphamax=0.5", "alpha=0.5", "beta=4", "path_loss=friis", "seed=1", "n_slot=10",
@@ -104,11 +105,32 @@ def _markdown_is_tagged(root):
     nbformat.write(broken, root / "notebooks" / "one.ipynb")
 
 
-def _without_metadata(root):
-    path = write_notebook(root, "one", "1")
-    content = json.loads(path.read_text())
-    del content["metadata"]
-    path.write_text(json.dumps(content))
+def _also_tagged(kind, tag):
+    """Put a cell before all others where papermill looks for the place of its values."""
+
+    def breaking(root):
+        broken = notebook("1")
+        new = getattr(nbformat.v4, f"new_{kind}_cell")("n: int = 3", id="other")
+        new.metadata["tags"] = [tag]
+        broken.cells.insert(0, new)
+        nbformat.write(broken, root / "notebooks" / "one.ipynb")
+
+    return breaking
+
+
+def _edited(edit):
+    def breaking(root):
+        path = write_notebook(root, "one", "1")
+        content = json.loads(path.read_text())
+        edit(content)
+        path.write_text(json.dumps(content))
+
+    return breaking
+
+
+def _failed_before(root):
+    write_notebook(root, "one", "1")
+    write_notebook(root, "one.failed", "1")
 
 
 _PROJECTS = {
@@ -122,18 +144,32 @@ _PROJECTS = {
         '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"source": "1"}]}'
     ),
     "a folder": _notebook_is_a_folder,
-    "no metadata": _without_metadata,
+    "no metadata": _edited(lambda content: content.pop("metadata")),
+    "a list for metadata": _edited(lambda content: content.update(metadata=[])),
+    "a number for cells": _edited(lambda content: content.update(cells=3)),
+    "no minor version": _edited(lambda content: content.update(nbformat_minor=None)),
+    "no ids, as once": _edited(lambda content: [cell.pop("id") for cell in content["cells"]]),
+    "one id twice": _edited(lambda content: [cell.update(id="a") for cell in content["cells"]]),
+    "an older format": _source(
+        '{"nbformat": 3, "nbformat_minor": 0, "worksheets": [], "cells": []}'
+    ),
+    "too deep a list": _source("[" * 200_000),
+    "what a failed run has left": _failed_before,
     "no tag": _cells(tags={1: []}),
     "a misspelt tag": _cells(tags={1: ["parameter"]}),
     "a tag in capitals": _cells(tags={1: ["Parameters"]}),
     "two tags": _cells(tags={0: ["parameters"]}),
     "a tag on markdown": _markdown_is_tagged,
+    "another tag on markdown": _also_tagged("markdown", "parameters"),
+    "the injected tag as well": _also_tagged("code", "injected-parameters"),
+    "the injected tag on markdown": _also_tagged("markdown", "injected-parameters"),
     "the injected tag alone": _cells(tags={1: ["injected-parameters"]}),
     "no annotation": _cells(parameters="n = 3"),
     "one annotation missing": _cells(parameters="n: int = 3\nm = 4"),
     "no value": _cells(parameters="n: int"),
     "an expression": _cells(parameters="n: int = 10 ** 6"),
     "a call": _cells(parameters="n: float = float('inf')"),
+    "a function": _cells(parameters="def n():\n    a = 1\n    b = 2\n    return a + b"),
     "an import": _cells(parameters="import math\nn: float = 3.0"),
     "a name twice": _cells(parameters="n: int = 3\nn: int = 4"),
     "another type": _cells(parameters="n: complex = 3j"),

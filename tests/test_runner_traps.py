@@ -5,14 +5,17 @@ import os
 import py_compile
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import nbformat
 import pytest
 import zmq
 
-from tests.projects import WRITE_CSV, make_project, outputs, write_notebook
-from tools import book, cells, environment, manifest, notebooks, runner
+from tests.projects import WRITE_CSV, make_project, outputs, results, write_notebook
+from tests.torture import kernels_in
+from tools import book, cells, environment, fingerprint, manifest, notebooks, runner
 
 #: The project's folder, from the staging folder that a kernel works in.
 HERE = "from pathlib import Path\nroot = Path.cwd().parents[3]\nmodel = root / 'splitlib/model.py'"
@@ -47,6 +50,14 @@ def writes(name, text="1"):
     )
 
 
+def in_folder(name):
+    """Return code that makes a file in a new folder."""
+    return (
+        f"from pathlib import Path\npath = Path({name!r})\n"
+        "path.parent.mkdir(parents=True)\npath.write_text('1')"
+    )
+
+
 # ---- results ----
 
 
@@ -68,8 +79,52 @@ def test_an_error_inside_a_widget_is_an_error():
     assert not cells.unfinished(executed)
     error = {"output_type": "error", "ename": "ZeroDivisionError", "evalue": "", "traceback": []}
     model = {"model_name": "OutputModel", "state": {"outputs": [error]}}
-    executed.metadata.widgets = {cells.WIDGET_STATE: {"state": {"0" * 32: model}}}
-    assert cells.unfinished(nbformat.from_dict(executed))
+    for model_id in ("0" * 32, "an id of its own"):
+        executed.metadata.widgets = {cells.WIDGET_STATE: {"state": {model_id: model}}}
+        assert cells.unfinished(nbformat.from_dict(executed))
+
+
+@pytest.mark.parametrize("ending", [
+    "import atexit, os\natexit.register(os._exit, 3)",
+    "import threading, os\nthreading.Timer(0.05, os._exit, [3]).start()",
+    "import threading, time\nthreading.Thread(target=time.sleep, args=[60]).start()",
+], ids=["an exit code", "the end before it is told to", "a kill"])  # fmt: skip
+def test_a_kernel_that_does_not_end_well_may_have_cut_a_file_short(
+    project, capsys, monkeypatch, ending
+):
+    monkeypatch.setattr(runner.OwnKernel, "shutdown_wait_time", 1.0)
+    write_notebook(project, "one", "file = open('x.csv', 'w')\nfile.write('1')", ending)
+    assert run(project) == 1
+    assert "its kernel did not end by itself and well" in capsys.readouterr().err
+
+
+def test_a_file_that_is_left_open_is_whole(project):
+    write_notebook(project, "one", "file = open('x.csv', 'w')\nfile.write('1')")
+    assert run(project) == 0
+    assert made(project)["x.csv"] == b"1"
+
+
+def test_nothing_that_ipython_has_stored_is_there_in_the_next_run(project):
+    store = "y = 0\n%store -r y\ny += 1\n%store y"
+    for version in ("1", "2"):
+        write_notebook(project, "one", store, "open('x.csv', 'w').write(str(y))", version)
+        assert run(project) == 0
+        assert made(project)["x.csv"] == b"1"
+
+
+@pytest.mark.parametrize("name", ["PYTHONDEVMODE", "PYTHONOPTIMIZE", "PYTHONWARNINGS"])
+def test_a_users_settings_change_no_byte(project, monkeypatch, name):
+    said = "import sys, warnings\nprint(sys.flags, open('x.csv', 'w').encoding)\n"
+    write_notebook(project, "one", said + "warnings.warn('x', ResourceWarning)")
+    assert run(project) == 0
+    before = results(project / "book" / "executed")
+    monkeypatch.setenv(name, {"PYTHONWARNINGS": "always"}.get(name, "1"))
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    (project / "requirements.lock").write_text("# anew\n")
+    assert run(project) == 0
+    assert results(project / "book" / "executed") == before
+    assert b"utf-8" in before["one.ipynb"].lower()
 
 
 def test_a_source_with_the_time_and_length_of_another_is_not_taken_for_it(project):
@@ -123,16 +178,27 @@ def test_parameters_that_change_before_a_run_begins_make_it_fail(project, capsys
     assert "its parameters have changed since this command began" in capsys.readouterr().err
 
 
+def test_a_run_that_is_stopped_while_git_is_asked_has_not_ended(project, monkeypatch):
+    """Stopping ends all children of the runner: git then seems to know nothing."""
+    job = notebooks.job_of(project / "notebooks" / "one.ipynb", project)
+    monkeypatch.setattr(environment, "git_state", lambda root: runner._STOPPING.set())
+    try:
+        assert not runner.run(job, "one", bar=False)
+    finally:
+        runner._STOPPING.clear()
+    assert job.faults() == ["it has not been run"]
+
+
 # ---- what verifies ----
 
 
 def test_what_a_removed_notebook_has_made_is_named(project, capsys):
-    write_notebook(project, "two", writes("data/two.csv"), "1")
+    write_notebook(project, "two", writes("data/two.csv"), writes("tables/two.png"), "1")
     assert run(project) == 0
     (project / "notebooks" / "two.ipynb").unlink()
     assert verify(project) == 1
     said = capsys.readouterr().err
-    for name in ("two.ipynb", "two.json", "data/two.csv"):
+    for name in ("two.ipynb", "two.json", "data/two.csv", "tables/two.png"):
         assert f"{name}: no notebook has made it, remove it\n" in said
         (project / "book" / "executed" / name).unlink()
     assert verify(project) == 0
@@ -150,6 +216,24 @@ def test_all_that_a_cell_says_counts(project, name, value):
     content.cells[-1][name] = value
     nbformat.write(content, source)
     assert manifest.inputs(source, project) != before
+
+
+def test_what_a_notebook_says_of_itself_counts_and_what_editors_say_does_not(project):
+    source = project / "notebooks" / "one.ipynb"
+    content = nbformat.read(source, as_version=4)
+    before = manifest.inputs(source, project)
+    content.metadata.language_info.version = "3.99"
+    nbformat.write(content, source)
+    assert manifest.inputs(source, project) == before
+    content.metadata.mystnb = {"remove_code_source": True}
+    nbformat.write(content, source)
+    assert manifest.inputs(source, project) != before
+
+
+def test_values_for_a_list_may_stand_in_round_brackets(project):
+    write_notebook(project, "one", "1", parameters="V: list[float] = (1.0, 3.0)")
+    assert run(project) == 0
+    assert verify(project) == 0
 
 
 def test_a_project_without_notebooks_is_refused(project, capsys):
@@ -223,6 +307,68 @@ def test_a_file_can_become_a_folder_and_a_file_again(project):
         assert made(project).keys() == {"one.ipynb", "one.json", name}
 
 
+def test_a_folder_of_folders_can_become_a_file(project):
+    write_notebook(project, "one", in_folder("data/deep/er/x.csv"), "1")
+    assert run(project) == 0
+    write_notebook(project, "one", writes("data"), "1")
+    assert run(project) == 0
+    assert made(project).keys() == {"one.ipynb", "one.json", "data"}
+    write_notebook(project, "one", in_folder("data/deep/x.csv"), "1")
+    assert run(project) == 0
+    assert made(project).keys() == {"one.ipynb", "one.json", "data/deep/x.csv"}
+    assert verify(project) == 0
+
+
+def test_a_file_of_somebody_else_in_the_way_is_named(project, capsys):
+    """All is as it was, and goes on once the way is free."""
+    write_notebook(project, "one", in_folder("data/x.csv"), writes("y.csv", "1"), "1")
+    assert run(project) == 0
+    stray = project / "book" / "executed" / "data" / ".DS_Store"
+    stray.write_text("")
+    before = made(project)
+    write_notebook(project, "one", writes("data"), writes("y.csv", "2"), "1")
+    for _ in range(2):
+        assert run(project) == 1
+        assert "data/.DS_Store is in the way of data" in capsys.readouterr().err
+        after = made(project)
+        assert after.pop("one.failed.ipynb")
+        assert after == before
+    stray.unlink()
+    assert run(project) == 0
+    assert made(project)["y.csv"] == b"2"
+
+
+def test_a_run_that_is_killed_while_a_folder_becomes_a_file_can_go_on(project, monkeypatch):
+    write_notebook(project, "one", in_folder("data/deep/x.csv"), "1")
+    assert run(project) == 0
+    write_notebook(project, "one", writes("data"), "1")
+    replace = os.replace
+
+    def killed(source, target):
+        replace(source, target)
+        if target == project / "book" / "executed" / "data":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", killed)
+        assert run(project) == 130
+    assert run(project) == 0
+    assert made(project).keys() == {"one.ipynb", "one.json", "data"}
+
+
+@pytest.mark.parametrize("name", [".staging/one/x.csv", ".one.json.tmp", ".locks/one.lock"])
+def test_what_belongs_to_the_runner_is_not_to_be_made(project, capsys, name):
+    write_notebook(project, "one", in_folder(name) if "/" in name else writes(name), "1")
+    assert run(project) == 1
+    assert "is hidden, as what belongs to the runner" in capsys.readouterr().err
+
+
+def test_a_pipe_is_no_artefact(project, capsys):
+    write_notebook(project, "one", "import os\nos.mkfifo('x.csv')", "1")
+    assert run(project) == 1
+    assert "x.csv is a link or a device" in capsys.readouterr().err
+
+
 def test_a_link_is_no_artefact(project, capsys):
     link = "from pathlib import Path\nPath('x.csv').write_text('1')\n"
     link += "Path('y.csv').symlink_to(Path('x.csv').absolute())"
@@ -240,6 +386,35 @@ def test_braces_in_a_path_are_no_parameters(tmp_path):
     assert run(project) == 0
     assert verify(project) == 0
     assert "two {share}.ipynb" in made(project)
+
+
+@pytest.mark.parametrize("tag", ["parameters", "injected-parameters"])
+@pytest.mark.parametrize("kind", ["markdown", "code"])
+def test_papermill_puts_values_where_the_schema_is(project, capsys, kind, tag):
+    """It takes the first cell with either tag, of whatever kind, and says nothing."""
+    source = project / "notebooks" / "one.ipynb"
+    content = nbformat.read(source, as_version=4)
+    other = getattr(nbformat.v4, f"new_{kind}_cell")("1", id="other", metadata={"tags": [tag]})
+    content.cells.insert(0, other)
+    nbformat.write(content, source)
+    assert run(project, "one", "-p", "n=50") == 2
+    assert tag in capsys.readouterr().err
+
+
+def test_a_markdown_cell_holds_no_parameters(project, capsys):
+    source = project / "notebooks" / "one.ipynb"
+    content = nbformat.read(source, as_version=4)
+    del content.cells[1].metadata["tags"]
+    content.cells.append(nbformat.v4.new_markdown_cell("", metadata={"tags": ["parameters"]}))
+    nbformat.write(content, source)
+    assert run(project) == 2
+    assert "must be one of code" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["moving files", ".one"])
+def test_no_name_of_a_notebook_is_one_of_a_lock(project, name):
+    write_notebook(project, name, "1")
+    assert run(project) == 0
 
 
 @pytest.mark.parametrize(("parameters", "said"), [
@@ -266,7 +441,69 @@ def test_strip_refuses_what_is_no_notebook_and_touches_nothing(project, capsys):
     assert dirty.read_bytes() == before
 
 
+def without_ids(content):
+    for cell in content["cells"]:
+        del cell["id"]
+
+
+def with_one_id(content):
+    for cell in content["cells"]:
+        cell["id"] = "same"
+
+
+@pytest.mark.parametrize("breaking", [
+    without_ids, with_one_id, lambda content: content.update(nbformat_minor=None),
+    lambda content: content.update(cells=3), lambda content: content.update(metadata=[]),
+])  # fmt: skip
+@pytest.mark.parametrize("command", ["run", "verify", "strip", "check"])
+def test_no_command_breaks_at_what_is_no_notebook_of_today(project, capsys, command, breaking):
+    source = project / "notebooks" / "one.ipynb"
+    content = json.loads(source.read_text())
+    breaking(content)
+    source.write_text(json.dumps(content))
+    before = source.read_bytes()
+    assert notebooks.main([command], project) == (1 if command == "check" else 2)
+    said = capsys.readouterr().err
+    assert "one.ipynb is no notebook" in said
+    assert said.count("\n") == 1
+    assert source.read_bytes() == before
+
+
+def test_leftovers_of_a_killed_run_go_even_if_it_had_todays_number(project):
+    staging = project / "book" / "executed" / ".staging"
+    for left in (f".one.{os.getpid()}", ".one.1"):
+        (staging / left / "data").mkdir(parents=True)
+    (staging / "one").mkdir()
+    assert run(project) == 0
+    assert [path.name for path in staging.iterdir()] == [".one.ipython"]
+
+
 # ---- stopping ----
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+@pytest.mark.parametrize("moment", ["starts", "lets no thread run"])
+def test_a_kernel_ends_with_its_runner_whatever_it_does(project, moment):
+    """Where orphans go to another process than the first, IPython's own watch does not see it."""
+    endless = "open('busy', 'w')\nimport re\nre.match('(a+)+$', 'a' * 60 + 'b')"
+    write_notebook(project, "one", endless, "1")
+    code = "from pathlib import Path\nfrom tools import notebooks\n"
+    code += f"notebooks.main(['run'], Path({str(project)!r}))"
+    running = subprocess.Popen([sys.executable, "-c", code], cwd=fingerprint.ROOT)
+    try:
+        busy = project / "book" / "executed" / ".staging" / "one" / "busy"
+        wait_for(lambda: kernels_in(project) and (moment == "starts" or busy.exists()))
+    finally:
+        running.kill()
+        running.wait()
+    wait_for(lambda: not kernels_in(project))
+
+
+def wait_for(something, seconds=30):
+    end = time.monotonic() + seconds
+    while not something():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_a_run_under_nohup_outlives_its_terminal():

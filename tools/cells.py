@@ -31,10 +31,14 @@ def read(path: Path) -> Notebook:
         If the file holds none.
     """
     try:
-        notebook = nbformat.read(path, as_version=4)
+        text = path.read_text("utf-8")
+        ids = [cell.get("id") for cell in json.loads(text)["cells"]]
+        if not all(ids) or len(ids) != len(set(ids)):  # a reader would make up new ones each time
+            raise ValueError("each cell must have an id of its own, as of nbformat 4.5")
+        notebook = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook)
-    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
-        reason = str(error).partition("\n")[0]
+    except Exception as error:  # nbformat raises anything at what it does not expect
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ValueError(f"{path.name} is no notebook: {reason}") from error
     return notebook
 
@@ -58,13 +62,16 @@ def parameters_of(notebook: Notebook) -> tuple[dict[str, Any], dict[str, Any]]:
     language = notebook.metadata.get("kernelspec", {}).get("language", "python")
     if language != "python":
         raise ValueError(f"its kernel must be one for python, not for {language}")
+    # Papermill looks at cells of every kind, and puts values where it has put some before.
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    tagged = [
-        index for index, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", [])
-    ]
     if len(tagged) != 1:
         raise ValueError(f"one code cell must have the tag 'parameters', not {len(tagged)}")
-    (index,) = tagged
+    if tagged[0] not in code:
+        raise ValueError("the cell with the tag 'parameters' must be one of code")
+    if any("injected-parameters" in cell.metadata.get("tags", []) for cell in notebook.cells):
+        raise ValueError("no cell may have the tag 'injected-parameters'")
+    index = code.index(tagged[0])
     try:
         schema = schema_of(code[index].source)
     except (SyntaxError, MemoryError, RecursionError) as error:
@@ -75,7 +82,8 @@ def parameters_of(notebook: Notebook) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ValueError(f"the code after its cell of parameters must begin with {CHECK}")
     body = ast.parse(code[index].source).body
     values = [ast.literal_eval(statement.value) for statement in body]
-    return schema, dict(zip(schema, values, strict=True))
+    lists = [list(value) if isinstance(value, tuple) else value for value in values]  # as in JSON
+    return schema, dict(zip(schema, lists, strict=True))
 
 
 def unfinished(notebook: Notebook) -> bool:
@@ -90,9 +98,7 @@ def unfinished(notebook: Notebook) -> bool:
 
 def _widgets(notebook: Notebook) -> dict[str, Any]:
     """Return the widgets' models by their ids."""
-    models = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
-    # No others are replaced in the text of a notebook.
-    return {name: model for name, model in models.items() if re.fullmatch("[0-9a-f]{32}", name)}
+    return dict(notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {}))
 
 
 def strip(notebook: Notebook) -> Notebook:
@@ -150,7 +156,13 @@ def _widget_ids(notebook: Notebook) -> list[str]:
     links, by what they say.
     """
     models = _widgets(notebook)
-    said = {model_id: json.dumps(model, sort_keys=True) for model_id, model in models.items()}
+    said = {
+        model_id: json.dumps(model, sort_keys=True)
+        for model_id, model in models.items()
+        if re.fullmatch(
+            "[0-9a-f]{32}", model_id
+        )  # no others are replaced in the text of a notebook
+    }
     found: list[str] = []
 
     def visit(model_id: str) -> None:

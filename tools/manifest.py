@@ -31,6 +31,9 @@ def inputs(source: Path, root: Path) -> dict[str, str]:
         (cell.cell_type, cell.id, cell.source, cell.metadata, cell.get("attachments"))
         for cell in notebook.cells
     ]
+    # `make format` sets what is left out, and other editors change it.
+    settings = notebook.metadata.items()
+    notebook_says += [each for each in settings if each[0] not in ("kernelspec", "language_info")]
     return {
         f"notebooks/{source.name}": fingerprint.of_value(notebook_says),
         "Python": sys.version,
@@ -101,12 +104,19 @@ def faults(source: Path, root: Path, folder: Path, values: Mapping[str, Any]) ->
 
 
 def strays(folder: Path, names: Collection[str]) -> list[str]:
-    """Return the artefacts in a folder that no run of the notebooks of these names has left."""
-    kinds = ("data/**/*", "figures/**/*", "*.ipynb", "*.json")
-    files = (path for kind in kinds for path in folder.glob(kind) if not path.is_dir())
-    found = {path.relative_to(folder).as_posix() for path in files}
+    """Return the files in a folder that no run of the notebooks of these names has left.
+
+    Hidden files, and pages of the book, which are made anew each time, may be there as well.
+    """
+    files = {path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()}
+    pages = {path.relative_to(folder) for path in folder.glob("*.md")}
+    found = {path.as_posix() for path in files - pages if not _is_hidden(path)}
     made = {f"{name}{end}" for name in names for end in (".json", ".failed.ipynb")}
     return sorted(found - made - owners(folder, names).keys())
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def owners(folder: Path, names: Iterable[str]) -> dict[str, str]:

@@ -21,6 +21,7 @@ import argparse
 import ast
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -63,7 +64,7 @@ def _compare_with_lock(root: Path) -> None:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise Refused(message)
+        raise Refused(" ".join(message.split()))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,6 +107,9 @@ def _select(names: Sequence[str], root: Path) -> list[Path]:
     known = {path.stem: path for path in fingerprint.notebooks(root)}
     if not known:
         raise Refused(f"there are no notebooks in {root / 'notebooks'}")
+    for name in known:
+        if name.endswith(".failed"):
+            raise Refused(f"{name}.ipynb has the name of what a failed run leaves, rename it")
     for name in names:
         if name not in known:
             raise Refused(f"there is no notebook {name!r}{nearest(name, known)}")
@@ -144,8 +148,9 @@ def job_of(
     from tools import cells, manifest, runner
 
     try:
-        schema, values = cells.parameters_of(cells.read(source))
-        wanted = _parse(given)
+        with warnings.catch_warnings(action="ignore"):  # of Python, at odd literals
+            schema, values = cells.parameters_of(cells.read(source))
+            wanted = _parse(given)
         check_values(schema, values | wanted)
     except (OSError, TypeError, ValueError) as error:
         raise Refused(f"{source.stem}: {error}") from error
@@ -242,4 +247,5 @@ def _accept(options: argparse.Namespace, selected: Sequence[Path], root: Path) -
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     raise SystemExit(main())

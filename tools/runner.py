@@ -15,9 +15,11 @@ import compileall
 import contextlib
 import errno
 import os
+import re
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -42,20 +44,22 @@ from tools import cells, environment, fingerprint, manifest
 
 _IS_TERMINAL = sys.stderr.isatty()
 _STOPPING = threading.Event()
-_MOVING = "moving files"  # a lock that no notebook has
+_MOVING = ".moving files"  # a lock that no notebook has
 
 #: What a kernel sees, whatever its user has set: this checkout's library, assertions, no startup
-#: files, figures in the notebook and in no style but ours, one hash order, no bars, and compiled
-#: code where `_forget_compiled` looks for it.
+#: files, figures in the notebook and in no style but ours, one hash order and encoding, no bars,
+#: and compiled code where `_forget_compiled` looks for it.
 KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "MATPLOTLIBRC": os.devnull,
     "NUMBA_CACHE_DIR": "",
+    "PYTHONDEVMODE": "",
     "PYTHONHASHSEED": "0",
     "PYTHONNOUSERSITE": "1",
     "PYTHONOPTIMIZE": "",
     "PYTHONPATH": str(fingerprint.ROOT),
     "PYTHONSTARTUP": "",
+    "PYTHONUTF8": "1",
     "PYTHONWARNINGS": "",
     "TQDM_DISABLE": "1",
 }
@@ -65,6 +69,29 @@ class OwnKernel(AsyncKernelManager):
     """Starts the interpreter that runs this module, whatever kernels the machine knows."""
 
     transport_encryption = "auto"  # else each kernel warns that it has none
+    shutdown_wait_time = 20.0  # half of it to end by itself, half of it once it is told to
+    exit_codes: list[int | None]  # where to note how it has ended
+
+    @default("transport")
+    def _sockets_that_are_files(self) -> str:
+        """Return what to talk through: a number of a free port is another process's at times."""
+        return "ipc"
+
+    @default("ip")
+    def _in_a_folder_of_their_own(self) -> str:
+        """Return where they are: their paths must be short."""
+        return f"{tempfile.mkdtemp(prefix='kernel-')}/socket"
+
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+        """Start the kernel."""
+        await super().start_kernel(**options)
+        self._process = self.provisioner.process  # type: ignore[union-attr]
+
+    async def cleanup_resources(self, restart: bool = False) -> None:  # type: ignore[override]
+        """Clean up when it has ended, and note how."""
+        self.exit_codes.append(self._process.poll())
+        await super().cleanup_resources(restart)
+        shutil.rmtree(Path(self.ip).parent, ignore_errors=True)
 
     @default("context")
     def _unlimited_context(self) -> zmq.asyncio.Context:
@@ -166,7 +193,10 @@ def run(job: Job, title: str, bar: bool) -> bool:
                 return False
             with locked(job.folder, [_MOVING]):
                 _check_made(job)  # again, now that nobody else can make it
-                _install(job, _manifest(job, started, inputs))
+                content = _manifest(job, started, inputs)
+                if _STOPPING.is_set():  # and git may have been, as a child of this process
+                    raise InterruptedError("stopped before its files were moved")
+                _install(job, content)
             print(f"{title}: {time.time() - started:.1f} s", flush=True)
             return True
     except OSError as error:
@@ -231,13 +261,14 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
 
     ``inputs`` are the hashes at the start, and ``bar`` is the title of a bar of its cells, if any.
     """
-    _discard(job.staging)
     profile = job.staging.with_name(f".{job.name}.ipython")  # with nobody's startup files
     for folder in (job.staging, profile):
+        _discard(folder)
         folder.mkdir(parents=True, exist_ok=True)
     job.failed.unlink(missing_ok=True)
     output = job.staging / job.source.name
     moments = manifest.moments(job.source, job.root)
+    exit_codes: list[int | None] = []
     try:
         if dict(job.values) != cells.parameters_of(cells.read(job.source))[1] | dict(job.changed):
             raise RuntimeError("its parameters have changed since this command began")
@@ -247,7 +278,7 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
                 _literal(output),
                 dict(job.changed),
                 kernel_name="python3",
-                kernel_manager_class=OwnKernel,
+                kernel_manager_class=type("Kernel", (OwnKernel,), {"exit_codes": exit_codes}),
                 resources={"metadata": {"path": str(job.staging)}},  # where the kernel works
                 extra_arguments=[f"--IPKernelApp.ipython_dir={profile}"],
                 coalesce_streams=True,
@@ -258,6 +289,8 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
         executed = cells.read(output)
         if cells.unfinished(executed):  # papermill takes sys.exit(0) for a good end
             raise RuntimeError("the notebook ended early, or a widget shows an error")
+        if exit_codes != [0]:  # a file that it had left open may be cut short
+            raise RuntimeError(f"its kernel did not end by itself and well, but with {exit_codes}")
         unchanged = manifest.inputs(job.source, job.root) == inputs
         if not unchanged or manifest.moments(job.source, job.root) != moments:
             raise RuntimeError("its sources have changed while it ran")
@@ -281,17 +314,36 @@ def _literal(path: Path) -> str:
 
 
 def _check_made(job: Job) -> None:
-    """Raise if a run has made what is not its own to make."""
-    others = manifest.others(job.source, job.root, job.folder)
+    """Raise if a run has made what is not its own to make, or what cannot be moved into place."""
+    others, going = manifest.others(job.source, job.root, job.folder), _going(job)
     for path in sorted(job.staging.rglob("*")):
         name = path.relative_to(job.staging).as_posix()
-        if path.is_symlink():
-            raise FileExistsError(f"{name} is a link, which may lead anywhere later")
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise FileExistsError(f"{name} is a link or a device, which may lead anywhere later")
         if name in others:
             raise FileExistsError(f"{name} is made by {others[name]} as well")
-        reserved = path.parent == job.staging and path.suffix in (".json", ".ipynb")
-        if reserved and name != job.source.name:
+        top = path.parent == job.staging
+        if name != job.source.name and top and path.suffix in (".json", ".ipynb"):
             raise FileExistsError(f"{name} has the place of a manifest or notebook")
+        if top and name.startswith("."):
+            raise FileExistsError(f"{name} is hidden, as what belongs to the runner")
+        if there := sorted(_in_the_way(job.folder / name, path.is_dir()) - going):
+            raise FileExistsError(f"{there[0]} is in the way of {name}")
+
+
+def _going(job: Job) -> set[Path]:
+    """Return the files and folders that go when the new files of a job are moved into place."""
+    old = manifest.read(job.folder / f"{job.name}.json").get("outputs", {}).keys()
+    old -= manifest.others(job.source, job.root, job.folder).keys()
+    files = {job.folder / name for name in old if not (job.staging / name).is_file()}
+    return files.union(*(path.parents for path in files))
+
+
+def _in_the_way(target: Path, is_folder: bool) -> set[Path]:
+    """Return what keeps a file, or a folder, from being made at a place."""
+    if is_folder:
+        return {target} if target.exists() and not target.is_dir() else set()
+    return {target, *target.rglob("*")} if target.is_dir() else set()
 
 
 def _manifest(job: Job, started: float, inputs: Mapping[str, str]) -> dict[str, Any]:
@@ -332,9 +384,7 @@ def _move(job: Job) -> None:
     folders = {job.folder}
     others = manifest.others(job.source, job.root, job.folder)
     for name in old.get("outputs", {}).keys() - new.keys() - others.keys():
-        (job.folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # where it was the last one
-            (job.folder / name).parent.rmdir()
+        _remove(job.folder / name, job.folder)
     for name in new:
         target = job.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -347,12 +397,29 @@ def _move(job: Job) -> None:
     _discard(job.staging)
 
 
-def _discard(staging: Path) -> None:
-    """Remove a staging folder, even while the kernel of a killed run may still write into it."""
-    if staging.exists():
-        aside = staging.with_name(f".{staging.name}.{os.getpid()}")
-        os.replace(staging, aside)
-        shutil.rmtree(aside, ignore_errors=True)
+def _remove(path: Path, folder: Path) -> None:
+    """Remove a file, unless that has been done, and the folders that it leaves empty."""
+    if path.is_file():
+        path.unlink()
+    for parent in path.parents[: len(path.relative_to(folder).parts) - 1]:
+        with contextlib.suppress(OSError):
+            parent.rmdir()
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder of a run, even while the kernel of a killed one may still write into it.
+
+    What killed runs had put aside goes as well.
+    """
+    if not folder.parent.exists():
+        return
+    aside = re.compile(rf"\.{re.escape(folder.name)}\.\d+")
+    for left in [path for path in folder.parent.iterdir() if aside.fullmatch(path.name)]:
+        shutil.rmtree(left, ignore_errors=True)
+    if folder.exists():
+        mine = folder.with_name(f".{folder.name}.{os.getpid()}")
+        os.replace(folder, mine)
+        shutil.rmtree(mine, ignore_errors=True)
 
 
 def _report(job: Job, error: Exception) -> None:
