@@ -18,8 +18,9 @@ figures: .venv/book.stamp  ## run the notebooks (only those that something has c
 claims: figures  ## judge the paper's claims anew by the numbers of the notebooks
 	@$(PY) -m tools.claims check
 
-test: .venv/test.stamp check claims book  ## set up and run everything that is tested
-	@$(PY) -m tools.browser
+# A browser, where there is none, is fetched while the notebooks run.
+test: .venv/test.stamp check  ## set up and run everything that is tested
+	@$(PY) -m tools.browser & $(MAKE) --no-print-directory claims book && wait $$!
 	$(PY) -m pytest -n 3 --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout 600 splitlib tests notebooks/explorer.ipynb notebooks/fig1_layer_costs.ipynb
 
@@ -78,6 +79,7 @@ clean:  ## remove everything that was generated, .venv included
 
 define install
 	@echo "Installing what $(1) lists into .venv (a few minutes the first time)"
-	@$(PY) -m pip install --disable-pip-version-check --require-hashes -r $(1)
+	@$(PY) -m pip install --disable-pip-version-check --no-compile --require-hashes -r $(1)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PY) -m compileall -qq -j 0 .venv/lib || true  # by all cores; some templates are no Python
 endef
