@@ -539,7 +539,7 @@ def test_a_stopped_run_goes_on_where_it_was(project, capsys):
     with start(project, "--workers", "1") as running:
         wait_for(lambda: (project / "book" / "executed" / ".staging" / "two").exists())
         running.terminate()
-        running.communicate(timeout=20)
+        running.communicate(timeout=60)
     write_notebook(project, "two", "6 * 7")
     assert run(project) == 0
     said = capsys.readouterr().out
