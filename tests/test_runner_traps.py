@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
@@ -489,6 +490,23 @@ def test_a_kernel_ends_with_its_runner_whatever_it_does(project, moment):
         running.kill()
         running.wait()
     wait_for(lambda: not kernels_in(project))
+
+
+@pytest.mark.parametrize("moment", ["before its kernel", "while its kernel starts"])
+def test_a_run_that_is_stopped_while_it_is_begun_ends(project, monkeypatch, moment):
+    write_notebook(project, "one", "import time; time.sleep(20); open('late', 'w')", "1")
+    staging = project / "book" / "executed" / ".staging" / "one"
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *job, **options):
+            super().submit(*job, **options)
+            wait_for(lambda: kernels_in(project) if "while" in moment else staging.exists())
+            raise runner.Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr(runner, "ThreadPoolExecutor", Pool)
+    assert run(project) == 128 + signal.SIGTERM
+    assert not staging.exists()  # which a run that had gone on to its end would have left
+    assert not kernels_in(project)
 
 
 def wait_for(something, seconds=30):

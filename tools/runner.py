@@ -83,9 +83,11 @@ class OwnKernel(AsyncKernelManager):
         return f"{tempfile.mkdtemp(prefix='kernel-')}/socket"
 
     async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-        """Start the kernel."""
+        """Start the kernel, and end it if `_end_kernels` may have looked too early to see it."""
         await super().start_kernel(**options)
         self._process = self.provisioner.process  # type: ignore[union-attr]
+        if _STOPPING.is_set():
+            self._process.kill()
 
     async def cleanup_resources(self, restart: bool = False) -> None:  # type: ignore[override]
         """Clean up when it has ended, and note how."""
