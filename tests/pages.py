@@ -145,20 +145,23 @@ class Panel:
             self._changed_by(lambda: self.page.keyboard.press(key))
 
     def drag(self, name, by):
-        """Drag a slider with the mouse, by a share of its length."""
+        """Drag a slider by a share of its length; the page must follow on the way."""
         handle = self.handle(name).bounding_box()
         width = self.page.locator(f".splitlib-{name} .noUi-base").first.bounding_box()["width"]
         x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
         self.page.mouse.move(x, y)
         self.page.mouse.down()
-        seen = set()
         for step in range(1, 11):
-            self.page.mouse.move(x + by * width * step / 10, y)
-            self.page.wait_for_timeout(80)
-            seen.add(self.root.get_attribute("data-setting"))
+            self._changed_by(lambda to=x + by * width * step / 10: self.page.mouse.move(to, y))
         self.page.mouse.up()
-        self.page.wait_for_timeout(200)
-        return len(seen)
+        self._rest()
+
+    def _rest(self):
+        """Wait until the setting on display changes no more."""
+        before, setting = None, self.root.get_attribute("data-setting")
+        while setting != before:
+            self.page.wait_for_timeout(200)
+            before, setting = setting, self.root.get_attribute("data-setting")
 
     def type(self, name, value):
         """Type a number beside a slider."""
