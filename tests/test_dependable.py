@@ -51,7 +51,8 @@ def test_tables_show_the_results(tmp_path):
     (tmp_path / "tools").mkdir()
 
     def row(what, trials, failed, **ways):
-        return {"what": what, "trials": trials, "failed": failed, "ways": ways, "note": ""}
+        row = {"what": what, "trials": trials, "failed": failed, "ways": ways, "note": ""}
+        return row | {"commit": "abc"}
 
     results = {
         "flips": [row("flipped bits", 100, 0)],
@@ -70,17 +71,21 @@ def test_tables_show_the_results(tmp_path):
         for path in (tmp_path / "book" / "executed").glob("*.md")
     }
     assert tables == {
-        "tried": ["| flipped bits | 100 | 0 |  |"],
+        "tried": ["| flipped bits | 100 | 0 |  | abc |"],
         "kills": [
             "| SIGTERM | 30 | 0 | 7 |",
             "| SIGKILL | 10 | 1 | 5 |",
             "| all of these | 40 | 1 | 12 |",
+            "",
+            "Ours at commit `abc`, plain papermill at commit `abc`.",
         ],
         "control": ["| lost | 9 |", "| orphan | 4 |"],
         "mutants": [
             "| `kernel` | 200 | 196 | 1 | 98.0 |",
             "| `zoo` | 100 | 100 | 0 | 100.0 |",
             "| all | 300 | 296 | 1 | 98.7 |",
+            "",
+            "Tried at commit `abc`.",
         ],
         "survivors": ["- `a | b` → `a & b`. Equal on bits.", ":::", ""],
     }

@@ -35,7 +35,7 @@ from tqdm import tqdm
 from tests.bad_inputs import bad_inputs
 from tests.projects import STUB, notebook, outputs, results
 from tests.small_runs import write_small
-from tools import cells, fingerprint, manifest, notebooks
+from tools import cells, environment, fingerprint, manifest, notebooks
 from tools.dependable import EQUIVALENT
 
 ROOT = fingerprint.ROOT
@@ -48,13 +48,17 @@ UNEXPLAINED = "without a listed reason"
 
 @dataclass
 class Row:
-    """A line of the table: what was tried how often, how often it failed, and in which ways."""
+    """A line of the table: what was tried how often, how often it failed, and in which ways.
+
+    And at which commit.
+    """
 
     what: str
     trials: int
     failed: int
     ways: dict[str, int]
     note: str = ""
+    commit: str = ""
 
 
 def row(what: str, wrong: list[list[str]], note: str = "") -> Row:
@@ -232,30 +236,36 @@ def processes_in(root: Path) -> list[psutil.Process]:
     return found
 
 
-def kill_runner(running: subprocess.Popen[str], root: Path) -> None:
+def kill_runner(running: subprocess.Popen[str], root: Path) -> bool:
     """End the runner without a word."""
     os.kill(running.pid, signal.SIGKILL)
+    return True
 
 
-def kill_group(running: subprocess.Popen[str], root: Path) -> None:
+def kill_group(running: subprocess.Popen[str], root: Path) -> bool:
     """End the runner and what shares its process group."""
     os.killpg(running.pid, signal.SIGKILL)
+    return True
 
 
-def kill_kernel(running: subprocess.Popen[str], root: Path) -> None:
-    """End the kernel, as the system does when memory runs out."""
-    for process in kernels_in(root / "book"):
+def kill_kernel(running: subprocess.Popen[str], root: Path) -> bool:
+    """End the kernel, as the system does when memory runs out; tell whether there was one."""
+    kernels = kernels_in(root / "book")
+    for process in kernels:
         process.kill()
+    return bool(kernels)
 
 
-def terminate(running: subprocess.Popen[str], root: Path) -> None:
+def terminate(running: subprocess.Popen[str], root: Path) -> bool:
     """Ask the runner to end."""
     os.kill(running.pid, signal.SIGTERM)
+    return True
 
 
-def interrupt(running: subprocess.Popen[str], root: Path) -> None:
+def interrupt(running: subprocess.Popen[str], root: Path) -> bool:
     """Press Ctrl-C."""
     os.kill(running.pid, signal.SIGINT)
+    return True
 
 
 #: How to end a run, how often, and whether only while its files are being put into place.
@@ -312,14 +322,19 @@ class Bench:
         self.version = 2
 
     def attempt(self, act, chance: random.Random, moving: bool) -> list[str]:
-        """End a run of the other version; return what is wrong after it, and after another run."""
+        """End a run of the other version; return what is wrong after it, and after another run.
+
+        One that has ended before its moment came does not count, and another one is run.
+        """
         old, self.version = self.version, 3 - self.version
         write_version(self.root, self.version)
-        running = self.runner.start()
-        self._wait(running, chance, moving, act is kill_kernel)
-        if running.poll() is None:
-            act(running, self.root)
-        return self.look(running, old)
+        running, begin = self.runner.start(), time.time()
+        self._wait(running, begin, chance, moving, act is kill_kernel)
+        in_time = running.poll() is None and (not moving or self.runner.is_moving(begin))
+        if in_time and act(running, self.root):
+            return self.look(running, old)
+        running.communicate()
+        return self.attempt(act, chance, moving)
 
     def look(self, running: subprocess.Popen[str], old: int) -> list[str]:
         """Return what is wrong after a run that was ended, and after the next one."""
@@ -350,9 +365,10 @@ class Bench:
             wrong.append("the next run: its bytes are other ones")
         return wrong
 
-    def _wait(self, running, chance: random.Random, moving: bool, kernel: bool) -> None:
+    def _wait(
+        self, running, begin: float, chance: random.Random, moving: bool, kernel: bool
+    ) -> None:
         """Wait for the moment."""
-        begin = time.time()
         if moving:
             while running.poll() is None and not self.runner.is_moving(begin):
                 time.sleep(0)
@@ -705,10 +721,14 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all if none is given")
     chosen = parser.parse_args().parts or list(PARTS)
     bad = False
+    state = environment.git_state(ROOT) or {"commit": "unknown", "changed": True}
+    commit = state["commit"][:7] + " and later changes" * state["changed"]
     # A shell ignores Ctrl-C for what it starts in the background, and children would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for part in chosen:
         rows = PARTS[part]()
+        for each in rows:
+            each.commit = commit
         known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         known[part] = [asdict(row) for row in rows]
         text = json.dumps({name: known[name] for name in PARTS if name in known}, indent=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +45,24 @@ def _tried(results: Mapping[str, Any]) -> list[str]:
     others = ("kills", "control", "mutants")
     parts = (rows for part, rows in results.items() if part not in others)
     rows = [row for part in parts for row in part]
-    heads = "what was tried | #times | #failed | remark"
-    return _table(heads, ((r["what"], r["trials"], r["failed"], r["note"]) for r in rows))
+    heads = "what was tried | #times | #failed | remark | at commit"
+    names = ("what", "trials", "failed", "note", "commit")
+    return _table(heads, ([row[name] for name in names] for row in rows))
 
 
-def _kills(ours: Iterable[Mapping[str, Any]], control: Iterable[Mapping[str, Any]]) -> list[str]:
+def _kills(ours: Sequence[Mapping[str, Any]], control: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a row for each way to end a run: how often, and how often either has failed."""
     of_control = {row["what"]: row["failed"] for row in control}
     counts = {row["what"]: (row["trials"], row["failed"], of_control[row["what"]]) for row in ours}
     counts["all of these"] = tuple(sum(each) for each in zip(*counts.values(), strict=True))
     heads = "how a run was ended | #times | #this book's runner failed | #plain papermill failed"
-    return _table(heads, ((way, *numbers) for way, numbers in counts.items()))
+    table = _table(heads, ((way, *numbers) for way, numbers in counts.items()))
+    return [*table, "", f"Ours at {_commits(ours)}, plain papermill at {_commits(control)}."]
+
+
+def _commits(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return at which commits something was tried."""
+    return "commit " + " and ".join(sorted({f"`{row['commit']}`" for row in rows}))
 
 
 def _control(rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -66,7 +73,7 @@ def _control(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return _table("what plain papermill left behind | #times", ways.most_common())
 
 
-def _mutants(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def _mutants(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a row for each module: how many changes, and how many its tests have noticed."""
     counts = {
         f"`{row['what']}`": (
@@ -78,7 +85,8 @@ def _mutants(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     }
     counts["all"] = tuple(sum(each) for each in zip(*counts.values(), strict=True))
     lines = [(name, *numbers, _percent(*numbers[:2])) for name, numbers in counts.items()]
-    return _table(f"module | #changes | #noticed | #{EQUIVALENT} | #noticed (%)", lines)
+    table = _table(f"module | #changes | #noticed | #{EQUIVALENT} | #noticed (%)", lines)
+    return [*table, "", f"Tried at {_commits(rows)}."]
 
 
 def _percent(trials: int, caught: int) -> str:
