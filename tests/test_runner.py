@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 
 import nbformat
 import psutil
@@ -85,8 +86,11 @@ def test_a_manifest_tells_what_somebody_may_ask_in_years(finished):
 
 
 def test_the_books_manifest_has_versions_and_the_commit(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Nehalem")
     described = environment.describe(ROOT)
     assert described["packages"]["numpy"] == __import__("numpy").__version__
+    assert described["packages"].keys() >= {each.name for each in metadata.distributions()}
+    assert described["variables"]["OPENBLAS_CORETYPE"] == "Nehalem"
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     (tmp_path / "file").write_text("1")
     identity = ["-c", "user.name=n", "-c", "user.email=e"]

@@ -16,7 +16,7 @@ import zmq
 
 from tests.projects import WRITE_CSV, make_project, outputs, results, write_notebook
 from tests.torture import kernels_in
-from tools import book, cells, environment, fingerprint, manifest, notebooks, runner
+from tools import cells, environment, fingerprint, manifest, notebooks, runner
 
 #: The project's folder, from the staging folder that a kernel works in.
 HERE = "from pathlib import Path\nroot = Path.cwd().parents[3]\nmodel = root / 'splitlib/model.py'"
@@ -143,23 +143,50 @@ def test_a_source_with_the_time_and_length_of_another_is_not_taken_for_it(projec
     assert made(project)["one.csv"] == b"2"
 
 
-def test_numbas_files_go_when_a_source_for_it_has_changed(project):
-    model, compiled = project / "splitlib" / "model.py", project / "splitlib" / "__pycache__"
-    model.write_text("import numba; X = 1")
-    runner._forget_compiled(project)
-    files = [compiled / "model.nbi", compiled / "model.nbc"]
-    for path in files:
-        path.write_text("")
-    runner._forget_compiled(project)
-    assert all(path.exists() for path in files)
-    model.write_text("import numba; X = 2")
-    runner._forget_compiled(project)
-    assert not any(path.exists() for path in files)
+def test_what_numba_has_compiled_is_of_todays_sources(project):
+    """It does not look at the options, which are another module's."""
+    (project / "splitlib" / "model.py").write_text("def f(x): return 1 / x")
+    options = project / "splitlib" / "options.py"
+    divide = "import sys\nsys.path.insert(0, str(root / 'splitlib'))\nfrom options import f\n"
+    divide += "try: y = f(0.0)\nexcept ZeroDivisionError: y = 'error'\n"
+    divide += "Path('one.csv').write_text(str(y))"
+
+    def divided(index, by):
+        write_notebook(project, "one", HERE, divide, str(index))
+        text = "import model, numba\nf = numba.njit(cache=True, error_model={!r})(model.f)"
+        options.write_text(text.format(by))
+        assert run(project) == 0
+        return made(project)["one.csv"].decode()
+
+    assert divided(1, by="python") == "error"
+    subprocess.run([sys.executable, "-c", "import options; options.f(1.0)"], check=True,
+                   cwd=options.parent)  # fmt: skip
+    assert divided(2, by="numpy") == "inf"
+    assert len(list((options.parent / "__pycache__").glob("numba-*"))) == 1
 
 
-def test_a_source_that_changes_and_changes_back_during_a_run_makes_it_fail(project, capsys):
-    again = "text = model.read_text()\nmodel.write_text('X = 2')\nmodel.write_text(text)"
-    write_notebook(project, "one", HERE, again, "1")
+@pytest.mark.parametrize("name", ["NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES"])
+def test_a_users_place_for_what_numba_compiles_is_not_used(project, monkeypatch, name):
+    monkeypatch.setenv(name, "elsewhere")
+    write_notebook(
+        project, "one", f"import os\nopen('one.csv', 'w').write(os.environ[{name!r}])", "1"
+    )
+    assert run(project) == 0
+    assert made(project)["one.csv"].decode() in ("", str(runner._numba_cache(project)))
+
+
+def test_a_runner_vouches_for_the_code_that_it_consists_of(project, monkeypatch):
+    with monkeypatch.context() as older:  # one that had begun before its code was edited
+        older.setattr(manifest, "_RUNNER", manifest._RUNNER | {"tools/cells.py": "before"})
+        assert run(project) == 0
+        assert verify(project) == 0
+    assert verify(project) == 1
+
+
+@pytest.mark.parametrize("source", ["model", "root / 'notebooks/one.ipynb'"])
+def test_a_source_that_changes_and_changes_back_during_a_run_makes_it_fail(project, capsys, source):
+    again = "text = source.read_text()\nsource.write_text('X = 2')\nsource.write_text(text)"
+    write_notebook(project, "one", HERE, f"source = {source}\n{again}", "1")
     assert run(project) == 1
     assert "its sources have changed while it ran" in capsys.readouterr().err
 
@@ -183,11 +210,11 @@ def test_parameters_that_change_before_a_run_begins_make_it_fail(project, capsys
 def test_a_run_that_is_stopped_while_git_is_asked_has_not_ended(project, monkeypatch):
     """Stopping ends all children of the runner: git then seems to know nothing."""
     job = notebooks.job_of(project / "notebooks" / "one.ipynb", project)
-    monkeypatch.setattr(environment, "git_state", lambda root: runner._STOPPING.set())
+    monkeypatch.setattr(environment, "git_state", lambda root: runner._STOPS.append(15))
     try:
         assert not runner.run(job, "one", bar=False)
     finally:
-        runner._STOPPING.clear()
+        runner._STOPS.clear()
     assert job.faults() == ["it has not been run"]
 
 
@@ -370,6 +397,47 @@ def test_a_link_is_no_artefact(project, capsys):
     assert "y.csv is a link" in capsys.readouterr().err
 
 
+def test_a_run_with_other_parameters_can_be_verified(project, capsys):
+    given = ["one", "-p", "n=5"]
+    assert notebooks.main(["verify", *given], project) == 1
+    assert run(project, *given) == 0
+    assert notebooks.main(["verify", *given], project) == 0
+    next((project / "runs").glob("*/one.csv")).write_text("other")
+    capsys.readouterr()
+    assert notebooks.main(["verify", *given], project) == 1
+    assert "one.csv is altered" in capsys.readouterr().err
+
+
+def test_settings_of_the_machine_do_not_reach_a_kernel(project):
+    ask = "from IPython.core import application, shellapp\n"
+    ask += "found = [shellapp.SYSTEM_CONFIG_DIRS, application.ENV_CONFIG_DIRS]\n"
+    ask += "open('one.csv', 'w').write(str(found))"
+    write_notebook(project, "one", ask, "1")
+    assert run(project) == 0
+    assert made(project)["one.csv"] == b"[[], []]"
+
+
+def test_a_module_that_would_hide_another_is_named(tmp_path):
+    for name in ("sweep.py", "statistics.py", "sitecustomize.py", "tools.py", "tests.py"):
+        (tmp_path / name).write_text("")
+    for name in ("numpy", "mine", "pandas"):
+        (tmp_path / name).mkdir()
+    for name in ("mine", "pandas"):
+        (tmp_path / name / "__init__.py").write_text("")
+    assert environment.hidden(tmp_path) == ["pandas", "sitecustomize", "statistics"]
+    assert environment.hidden(fingerprint.ROOT) == []
+
+
+def test_a_module_that_would_hide_another_is_refused(project, monkeypatch, capsys):
+    (project / "statistics.py").write_text("")
+    monkeypatch.setattr(fingerprint, "ROOT", project)
+    assert run(project) == 2
+    said = capsys.readouterr().err
+    assert "a module 'statistics'" in said
+    assert "would hide another of that name" in said
+    assert not made(project)
+
+
 # ---- forms ----
 
 
@@ -471,6 +539,53 @@ def test_leftovers_of_a_killed_run_go_even_if_it_had_todays_number(project):
     assert [path.name for path in staging.iterdir()] == [".one.ipython"]
 
 
+# ---- other notebooks ----
+
+
+@pytest.mark.parametrize("moment", ["before", "while it runs"])
+def test_a_notebook_that_somebody_works_at_keeps_no_other_from_running(project, capsys, moment):
+    broken = "(root / 'notebooks/two.ipynb').write_text('<<<<<<< ours')"
+    write_notebook(project, "one", HERE, broken if moment != "before" else "1", "1")
+    two = write_notebook(project, "two", writes("two.csv"), "1")
+    if moment == "before":
+        two.write_text("<<<<<<< ours")
+    assert run(project, "one") == 0
+    assert "one.json" in made(project)
+    assert run(project, "two") == 2
+    assert "two.ipynb is no notebook" in capsys.readouterr().err
+
+
+def test_a_notebook_that_breaks_before_its_turn_has_failed(project, capsys):
+    job = notebooks.job_of(project / "notebooks" / "one.ipynb", project)
+    job.source.write_text("<<<<<<< ours")
+    assert not runner.run_all([job], workers=1)
+    said = capsys.readouterr().err
+    assert "one failed: ValueError: one.ipynb is no notebook" in said
+
+
+def test_a_killed_run_is_not_finished_with_what_another_makes_by_now(project, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "_move", lambda job: None)  # killed
+        assert run(project) == 0
+    write_notebook(project, "one", "1")
+    write_notebook(project, "two", writes("one.csv", "two's"), "1")
+    assert run(project, "two") == 0
+    assert run(project, "one") == 0
+    assert made(project)["one.csv"] == b"two's"
+    assert verify(project) == 0
+
+
+def test_a_folder_on_another_disk_is_named_before_anything_moves(project, monkeypatch, capsys):
+    (project / "book" / "executed" / "data").mkdir(parents=True)
+    write_notebook(
+        project, "one", writes("data/x.csv").replace("mkdir(", "mkdir(parents=True, "), "1"
+    )
+    monkeypatch.setattr(runner, "_disk", lambda path: path.name)
+    assert run(project) == 1
+    assert "data is on another disk than what it is in" in capsys.readouterr().err
+    assert made(project).keys() == {"one.failed.ipynb"}
+
+
 # ---- stopping ----
 
 
@@ -493,20 +608,31 @@ def test_a_kernel_ends_with_its_runner_whatever_it_does(project, moment):
 
 
 @pytest.mark.parametrize("moment", ["before its kernel", "while its kernel starts"])
-def test_a_run_that_is_stopped_while_it_is_begun_ends(project, monkeypatch, moment):
-    write_notebook(project, "one", "import time; time.sleep(20); open('late', 'w')", "1")
+def test_a_run_that_is_stopped_while_it_is_begun_ends(project, monkeypatch, capsys, moment):
+    write_notebook(project, "one", "import time; time.sleep(20)", "1")
     staging = project / "book" / "executed" / ".staging" / "one"
 
     class Pool(ThreadPoolExecutor):
         def submit(self, *job, **options):
-            super().submit(*job, **options)
+            submitted = super().submit(*job, **options)
             wait_for(lambda: kernels_in(project) if "while" in moment else staging.exists())
-            raise runner.Stopped(signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return submitted
 
     monkeypatch.setattr(runner, "ThreadPoolExecutor", Pool)
     assert run(project) == 128 + signal.SIGTERM
+    assert "5/5" not in capsys.readouterr().err
     assert not staging.exists()  # which a run that had gone on to its end would have left
     assert not kernels_in(project)
+
+
+def test_a_stop_that_comes_while_others_wait_ends_all(project, capsys):
+    for name in ("one", "three", "two"):
+        stop = "import os, time\nos.kill(os.getppid(), 15)\ntime.sleep(20)"
+        write_notebook(project, name, stop, "1")
+    assert notebooks.main(["run", "--workers", "1"], project) == 128 + signal.SIGTERM
+    assert "two: running" not in capsys.readouterr().out
+    assert not made(project)
 
 
 def wait_for(something, seconds=30):
@@ -522,14 +648,9 @@ def test_a_run_under_nohup_outlives_its_terminal():
         with runner.stoppable():
             os.kill(os.getpid(), signal.SIGHUP)
             time.sleep(0.05)
+            assert not runner.stop_wanted()
     finally:
         signal.signal(signal.SIGHUP, before)
-
-
-def test_a_book_that_is_stopped_leaves_the_last_one(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(book, "build", lambda root: os.kill(os.getpid(), signal.SIGTERM))
-    assert book.main(tmp_path) == 128 + signal.SIGTERM
-    assert capsys.readouterr().err == "Stopped by SIGTERM; the last book is as it was.\n"
 
 
 def test_a_run_leaves_nothing_but_its_files(project):

@@ -1,7 +1,9 @@
 """Building the book: what it refuses, each time, and the numbers of equations."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -177,6 +179,70 @@ def test_no_notebook_runs_while_the_book_is_built(small_book, monkeypatch):
     monkeypatch.setattr(book, "_build", looking)
     assert book.build(small_book)
     assert seen == ["one.holder"]
+
+
+def test_a_book_whose_sources_change_and_change_back_is_not_put_into_place(
+    small_book, monkeypatch, capsys
+):
+    source, page = small_book / "book" / "index.md", small_book / "_build" / "html" / "book"
+    source.write_text(INDEX + "\nMore.\n")
+    good = (page / "index.html").read_bytes()
+
+    def undo():
+        text = source.read_text()
+        source.write_text("# Other\n")
+        source.write_text(text)
+
+    monkeypatch.setattr(book.assets, "fetch", undo)
+    assert not book.build(small_book)
+    assert "changed while the book was built: book/index.md" in capsys.readouterr().err
+    assert (page / "index.html").read_bytes() == good
+
+
+def test_a_book_is_not_put_into_place_if_what_it_shows_was_altered_meanwhile(
+    small_book, monkeypatch, capsys
+):
+    (small_book / "book" / "index.md").write_text(INDEX + "\nMore.\n")
+    answers = [[], ["one: one.csv is altered"]]
+    monkeypatch.setattr(book, "faults", lambda root: answers.pop(0))
+    assert not book.build(small_book)
+    assert "one: one.csv is altered" in capsys.readouterr().err
+
+
+def test_a_users_settings_for_docutils_do_not_count(small_book, monkeypatch):
+    (small_book / "book" / "index.md").write_text(INDEX + "\n```{include} nothing.md\n```\n")
+    settings = small_book / "docutils.conf"
+    settings.write_text("[general]\nreport_level: 5\nhalt_level: 5\n")
+    monkeypatch.setenv("DOCUTILSCONFIG", str(settings))
+    assert not book.build(small_book)
+
+
+def stop(*ignored):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("moment", ["while it is built", "at the last moment"])
+def test_a_book_that_is_stopped_leaves_the_last_one(small_book, monkeypatch, capsys, moment):
+    (small_book / "book" / "index.md").write_text(INDEX + "\nMore.\n")
+    page = small_book / "_build" / "html" / "book" / "index.html"
+    good = page.read_bytes()
+    if moment == "while it is built":
+        monkeypatch.setattr(book.assets, "fetch", stop)
+    else:
+        monkeypatch.setattr(book, "broken_links", stop)
+    assert book.main(small_book) == 128 + signal.SIGTERM
+    assert "Stopped by SIGTERM; the last book is as it was.\n" in capsys.readouterr().err
+    assert page.read_bytes() == good
+
+
+def test_a_book_that_was_killed_between_its_last_two_steps_is_still_there(small_book, monkeypatch):
+    html = small_book / "_build" / "html"
+    good = (html / "book" / "index.html").read_bytes()
+    (html.parent / "staging-1").mkdir()
+    html.rename(html.parent / "staging-1" / "old")
+    link_nowhere(small_book)
+    assert not book.build(small_book)
+    assert (html / "book" / "index.html").read_bytes() == good
 
 
 def test_a_book_whose_sources_change_while_it_is_built_is_not_put_into_place(

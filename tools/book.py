@@ -47,11 +47,14 @@ def pages(root: Path) -> list[str]:
 
 def inputs(root: Path) -> dict[str, str]:
     """Return the hash of everything that the book is made from, by name."""
+    return {"Python": sys.version, **fingerprint.of_files(_sources(root), root)}
+
+
+def _sources(root: Path) -> list[Path]:
     files = [root / name for name in ("_config.yml", "_toc.yml", "package-lock.json")]
-    files += (root / "_static").iterdir()
+    files += (root / "_static").rglob("*")
     files += [path for path in (root / "book").rglob("*") if not _HIDDEN & {*path.parts}]
-    files += [*(root / "tools").iterdir(), *fingerprint.package_sources(root)]
-    return {"Python": sys.version, **fingerprint.of_files(files, root)}
+    return [*files, *(root / "tools").iterdir(), *fingerprint.package_sources(root)]
 
 
 def state(made_from: Mapping[str, str], html: Path) -> str:
@@ -126,19 +129,22 @@ def _build(root: Path) -> bool:
         dependable.write_tables(root)
     # Of this process alone: what a killed one has left may still be writing into its own.
     html, staging = root / "_build" / "html", root / "_build" / f"staging-{os.getpid()}"
-    made_from = inputs(root)
+    made_from, moments = inputs(root), fingerprint.moments(_sources(root))
     if (html / STAMP).exists() and (html / STAMP).read_text() == state(made_from, html):
         print("The book is up to date.")
         return True
     assets.fetch()
     for left in html.parent.glob("staging*"):
+        if (left / "old").exists() and not html.exists():  # killed between its last two steps
+            os.replace(left / "old", html)
         shutil.rmtree(left, ignore_errors=True)
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command += ["build", str(root)]
     command += ["--path-output", str(staging), "-W", "-n", "--keep-going", "-q"]
     print("Building the book", flush=True)
     variables = os.environ | runner.KERNEL_ENVIRONMENT | {"PYTHONPATH": str(root)}
-    if subprocess.run(command, env=variables, check=False).returncode != 0:
+    variables |= {"DOCUTILSCONFIG": os.devnull}  # else there are four places for a user's settings
+    if _end(subprocess.Popen(command, env=variables)) != 0:
         return False
     built = staging / "_build" / "html"
     missing = [page for page in pages(root) if not (built / f"{page}.html").is_file()]
@@ -148,16 +154,35 @@ def _build(root: Path) -> bool:
     if broken := broken_links(built):
         print("what pages point at is not there:", *broken, sep="\n", file=sys.stderr)
         return False
-    if changed := [name for name, _ in made_from.items() ^ inputs(root).items()]:
-        names = ", ".join(sorted(set(changed)))
+    changed = {name for name, _ in made_from.items() ^ inputs(root).items()}
+    touched = moments.items() ^ fingerprint.moments(_sources(root)).items()
+    if changed := changed or {Path(path).relative_to(root).as_posix() for path, _ in touched}:
+        names = ", ".join(sorted(changed))
         print(f"changed while the book was built: {names}. Build it again.", file=sys.stderr)
         return False
+    if found := faults(root):  # of between the first look and the hashes
+        print("\n".join(found), file=sys.stderr)
+        return False
     (built / STAMP).write_text(state(made_from, built))
+    runner.raise_if_stopped()  # for the last time: the rest takes no time
     if html.exists():
         os.replace(html, staging / "old")
     os.replace(built, html)
     shutil.rmtree(staging)
     return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the end of a process, which comes at once if this one is to stop."""
+    while True:
+        try:
+            code = process.wait(timeout=0.1)
+        except subprocess.TimeoutExpired:
+            if runner.stop_wanted():
+                process.kill()
+        else:
+            runner.raise_if_stopped()
+            return code
 
 
 def main(root: Path = fingerprint.ROOT) -> int:

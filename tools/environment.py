@@ -10,8 +10,15 @@ import platform
 import subprocess
 import sys
 from importlib import metadata
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
+
+#: How the variables that numerical libraries listen to begin.
+_NUMERIC = (
+    "BLIS_", "GLIBC_TUNABLES", "GOTO_", "LD_", "MALLOC_", "MKL_", "NPY_", "NUMBA_", "OMP_",
+    "OPENBLAS_", "PANDAS_", "PYTHON", "SCIPY_",
+)  # fmt: skip
 
 
 def drift(root: Path) -> list[str]:
@@ -36,6 +43,25 @@ def drift(root: Path) -> list[str]:
             if installed != version:
                 found.append(f"{name} is {installed}, and {version} in the lock")
     return found
+
+
+def hidden(project: Path) -> list[str]:
+    """Return the modules that files of the project's folder would hide from kernels.
+
+    Kernels see that folder first, so as to see its library and no other.
+    """
+    elsewhere = [entry for entry in sys.path if Path(entry).resolve() != project]
+    there = {
+        path.name.partition(".")[0]
+        for path in project.iterdir()
+        if path.suffix in (".py", ".so") or (path / "__init__.py").is_file()
+    }
+    known = sys.stdlib_module_names | {"sitecustomize", "usercustomize"}
+    return sorted(
+        name
+        for name in there - {"splitlib", "tools", "tests"}
+        if name in known or PathFinder.find_spec(name, elsewhere)
+    )
 
 
 def mend() -> str:
@@ -66,7 +92,10 @@ def _locked(lock: Path) -> dict[str, str]:
 
 
 def describe(root: Path) -> dict[str, Any]:
-    """Return what a result may depend on beyond its sources: interpreter, packages, CPU."""
+    """Return what a result may depend on beyond its sources: interpreter, packages, CPU.
+
+    And variables, of which numerical libraries have many.
+    """
     import numpy as np
     from llvmlite import binding
 
@@ -75,7 +104,10 @@ def describe(root: Path) -> dict[str, Any]:
         "python": sys.version,
         "executable": sys.executable,
         "platform": platform.platform(),
-        "packages": {name: metadata.version(name) for name in _locked(root / "requirements.lock")},
+        "packages": {each.name: each.version for each in metadata.distributions()},
+        "variables": {
+            name: value for name, value in sorted(os.environ.items()) if name.startswith(_NUMERIC)
+        },
         "cpu": binding.get_host_cpu_name(),
         "cpu_features": features["SIMD Extensions"].get("found", []),
     }

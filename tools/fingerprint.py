@@ -20,6 +20,11 @@ def of_files(paths: Iterable[Path], root: Path) -> dict[str, str]:
     }
 
 
+def moments(paths: Iterable[Path]) -> dict[str, int]:
+    """Return when each file last changed in any way, be it to what it had been before."""
+    return {str(path): path.stat().st_ctime_ns for path in paths if path.is_file()}
+
+
 def of_value(value: Any) -> str:
     """Return the SHA-256 of anything that JSON can hold."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
@@ -33,5 +38,5 @@ def notebooks(root: Path) -> list[Path]:
 
 def package_sources(root: Path) -> list[Path]:
     """Return what every result depends on: splitlib and the lock."""
-    package = [path for path in (root / "splitlib").rglob("*") if path.parent.name != "__pycache__"]
+    package = [path for path in (root / "splitlib").rglob("*") if "__pycache__" not in path.parts]
     return [*package, root / "requirements.lock"]

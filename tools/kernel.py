@@ -15,6 +15,7 @@ from typing import Any
 
 import zmq
 from ipykernel.kernelapp import IPKernelApp
+from IPython.core import application
 
 
 class LosslessKernelApp(IPKernelApp):
@@ -36,6 +37,15 @@ class LosslessKernelApp(IPKernelApp):
             self.control_thread.join()
 
 
+def forget_settings() -> None:
+    """Have IPython look for no settings and startup files of the machine or the environment.
+
+    Those of the user are in a folder that the runner replaces.
+    """
+    application.SYSTEM_CONFIG_DIRS.clear()
+    application.ENV_CONFIG_DIRS.clear()
+
+
 def end_with_parent() -> None:
     """Have Linux kill this process when the one that started it ends, whatever it does then."""
     if sys.platform == "linux":
@@ -46,4 +56,5 @@ def end_with_parent() -> None:
 
 if __name__ == "__main__":
     end_with_parent()
+    forget_settings()
     LosslessKernelApp.launch_instance()

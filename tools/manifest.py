@@ -15,7 +15,12 @@ from typing import Any
 
 from tools import cells, fingerprint
 
-_TOOLS = ("cells", "fingerprint", "kernel", "manifest", "runner")
+_PROJECT = Path(__file__).parent.parent
+_KERNEL = _PROJECT / "tools" / "kernel.py"
+#: The hashes of the code that vouches for a run, of this process and not of what is on the disk.
+_RUNNER = fingerprint.of_files(
+    [_KERNEL.with_stem(name) for name in ("cells", "fingerprint", "manifest", "runner")], _PROJECT
+)
 
 
 def folder_of_book(root: Path) -> Path:
@@ -26,7 +31,6 @@ def folder_of_book(root: Path) -> Path:
 def inputs(source: Path, root: Path) -> dict[str, str]:
     """Return the hash of everything that the outputs of a notebook depend on, by name."""
     notebook = cells.read(source)
-    tools = [Path(__file__).parent / f"{name}.py" for name in _TOOLS]
     notebook_says = [
         (cell.cell_type, cell.id, cell.source, cell.metadata, cell.get("attachments"))
         for cell in notebook.cells
@@ -38,14 +42,14 @@ def inputs(source: Path, root: Path) -> dict[str, str]:
         f"notebooks/{source.name}": fingerprint.of_value(notebook_says),
         "Python": sys.version,
         **fingerprint.of_files(_read_by(notebook, root), root),
-        **fingerprint.of_files(tools, Path(__file__).parent.parent),
+        **fingerprint.of_files([_KERNEL], _PROJECT),
+        **_RUNNER,
     }
 
 
 def moments(source: Path, root: Path) -> dict[str, int]:
-    """Return when each file last changed, in any way, that a notebook reads while it runs."""
-    files = _read_by(cells.read(source), root)
-    return {str(path): path.stat().st_ctime_ns for path in files if path.is_file()}
+    """Return when each file last changed, in any way, that is read while a notebook runs."""
+    return fingerprint.moments([source, _KERNEL, *_read_by(cells.read(source), root)])
 
 
 def _read_by(notebook: cells.Notebook, root: Path) -> list[Path]:
@@ -127,15 +131,15 @@ def owners(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 def others(source: Path, root: Path, folder: Path) -> dict[str, str]:
     """Return which other notebook, as it is today, has made each file in a folder."""
-    return owners(
-        folder,
-        (
-            other.stem
-            for other in fingerprint.notebooks(root)
-            if other.stem != source.stem
-            and read(folder / f"{other.stem}.json").get("inputs") == inputs(other, root)
-        ),
-    )
+    known = [other for other in fingerprint.notebooks(root) if other.stem != source.stem]
+    return owners(folder, (other.stem for other in known if _is_of_today(other, root, folder)))
+
+
+def _is_of_today(source: Path, root: Path, folder: Path) -> bool:
+    try:
+        return read(folder / f"{source.stem}.json").get("inputs") == inputs(source, root)
+    except (OSError, ValueError):  # somebody works at it, and it is no notebook for now
+        return False
 
 
 def sync(*paths: Path) -> None:

@@ -3,7 +3,8 @@
 run     executes into book/executed what is not up to date: notebook, data, figures, and a
         manifest. With -p name=value, one notebook runs with other parameters, into a folder of
         its own under runs.
-verify  hashes everything again and names what is stale, missing or altered.
+verify  hashes everything again and names what is stale, missing or altered; with -p, of the run
+        with these parameters.
 check   holds the sources to their form: one cell of typed parameters, and no outputs.
 strip   removes outputs from the sources, except of cells tagged nbval-check-output: nbval
         compares these rounded tables with a fresh run.
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) 
     """Run the command line; return its exit code."""
     try:
         options = _parser().parse_args(arguments)
+        if options.p and len(options.names) != 1:
+            raise Refused("-p needs the name of one notebook")
         _compare_with_lock(root)
         return options.act(options, _select(options.names, root), root)
     except Refused as refused:
@@ -57,6 +60,9 @@ def _compare_with_lock(root: Path) -> None:
         drift = environment.drift(root)
     except ValueError as error:
         raise Refused(str(error)) from error
+    if hidden := environment.hidden(fingerprint.ROOT):
+        there = f"a module {hidden[0]!r} in {fingerprint.ROOT}"
+        raise Refused(f"{there} would hide another of that name from notebooks, rename it")
     if drift:
         more = f" and {len(drift) - 3} more" if len(drift) > 3 else ""
         raise Refused(f"{', '.join(drift[:3])}{more}\nTo mend it: {environment.mend()}")
@@ -74,9 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     for act in (_run, _verify, _check, _strip, _accept):
         command = commands.add_parser(act.__name__[1:], allow_abbrev=False)
         command.add_argument("names", nargs="*", help="without .ipynb; all if none is given")
-        command.set_defaults(act=act)
-        if act is _run:
+        command.set_defaults(act=act, p=[])
+        if act in (_run, _verify):
             command.add_argument("-p", action="append", default=[], metavar="name=value")
+        if act is _run:
             command.add_argument(
                 "--workers",
                 type=_count,
@@ -121,8 +128,6 @@ def _select(names: Sequence[str], root: Path) -> list[Path]:
 def _run(options: argparse.Namespace, selected: Sequence[Path], root: Path) -> int:
     from tools import runner
 
-    if options.p and len(options.names) != 1:
-        raise Refused("-p needs the name of one notebook")
     jobs = [job_of(path, root, options.p, options.cell_seconds) for path in selected]
     try:
         good = runner.run_all(jobs, options.workers)
@@ -186,7 +191,11 @@ def _as(kind: Any, value: Any) -> Any:
 
 
 def _verify(options: argparse.Namespace, selected: Sequence[Path], root: Path) -> int:
-    found = faults(selected, root)
+    if options.p:
+        job = job_of(selected[0], root, options.p)
+        found = [f"{job.folder.name}: {fault}" for fault in job.faults()]
+    else:
+        found = faults(selected, root)
     for fault in found:
         print(fault, file=sys.stderr)
     if not found:

@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from py_compile import PycInvalidationMode
@@ -43,16 +43,15 @@ from traitlets import default
 from tools import cells, environment, fingerprint, manifest
 
 _IS_TERMINAL = sys.stderr.isatty()
-_STOPPING = threading.Event()
+_STOPS: list[int] = []  # the signals that want this process to stop, as they have come
 _MOVING = ".moving files"  # a lock that no notebook has
 
 #: What a kernel sees, whatever its user has set: this checkout's library, assertions, no startup
-#: files, figures in the notebook and in no style but ours, one hash order and encoding, no bars,
-#: and compiled code where `_forget_compiled` looks for it.
+#: files, figures in the notebook and in no style but ours, one hash order and encoding, no bars.
 KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "MATPLOTLIBRC": os.devnull,
-    "NUMBA_CACHE_DIR": "",
+    "NUMBA_CACHE_LOCATOR_CLASSES": "",
     "PYTHONDEVMODE": "",
     "PYTHONHASHSEED": "0",
     "PYTHONNOUSERSITE": "1",
@@ -71,6 +70,7 @@ class OwnKernel(AsyncKernelManager):
     transport_encryption = "auto"  # else each kernel warns that it has none
     shutdown_wait_time = 20.0  # half of it to end by itself, half of it once it is told to
     exit_codes: list[int | None]  # where to note how it has ended
+    numba_cache: Path
 
     @default("transport")
     def _sockets_that_are_files(self) -> str:
@@ -83,11 +83,9 @@ class OwnKernel(AsyncKernelManager):
         return f"{tempfile.mkdtemp(prefix='kernel-')}/socket"
 
     async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-        """Start the kernel, and end it if `_end_kernels` may have looked too early to see it."""
+        """Start the kernel."""
         await super().start_kernel(**options)
         self._process = self.provisioner.process  # type: ignore[union-attr]
-        if _STOPPING.is_set():
-            self._process.kill()
 
     async def cleanup_resources(self, restart: bool = False) -> None:  # type: ignore[override]
         """Clean up when it has ended, and note how."""
@@ -108,7 +106,8 @@ class OwnKernel(AsyncKernelManager):
         """The kernel to start, instead of the registered one of that name."""
         # Without the working folder in its path, as IPython's own, which adds it later.
         command = [sys.executable, "-P", "-m", "tools.kernel", "-f", "{connection_file}"]
-        return KernelSpec(**get_kernel_dict() | {"argv": command}, env=KERNEL_ENVIRONMENT)
+        variables = KERNEL_ENVIRONMENT | {"NUMBA_CACHE_DIR": str(self.numba_cache)}
+        return KernelSpec(**get_kernel_dict() | {"argv": command}, env=variables)
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ class Job:
         return manifest.faults(self.source, self.root, self.folder, self.values)
 
 
-class Stopped(BaseException):
+class Stopped(InterruptedError):
     """Somebody wants this process to end."""
 
     def __init__(self, number: int) -> None:
@@ -159,8 +158,6 @@ def run_all(jobs: Sequence[Job], workers: int) -> bool:
         On Ctrl-C, SIGTERM or SIGHUP, when all kernels have ended.
     """
     titles = [f"[{index}/{len(jobs)}] {job.name}" for index, job in enumerate(jobs, start=1)]
-    futures: list[Future[bool]] = []
-    _STOPPING.clear()
     try:
         for root in {job.root for job in jobs}:
             _forget_compiled(root)
@@ -168,15 +165,16 @@ def run_all(jobs: Sequence[Job], workers: int) -> bool:
         print(f"nothing was run: {_reason(error, root)}", file=sys.stderr)
         return False
     with stoppable(), ThreadPoolExecutor(workers) as pool:
-        try:
-            for job, title in zip(jobs, titles, strict=True):
-                futures.append(pool.submit(run, job, title, bar=len(jobs) == 1))
-            wait(futures)
-        except Stopped:
-            _STOPPING.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            _end_kernels(futures)
-            raise
+        futures = [
+            pool.submit(run, job, title, bar=len(jobs) == 1)
+            for job, title in zip(jobs, titles, strict=True)
+        ]
+        while not all(future.done() for future in futures):
+            wait(futures, timeout=0.1)
+            if stop_wanted():
+                pool.shutdown(wait=False, cancel_futures=True)
+                _kill_children()
+        raise_if_stopped()
     return all(future.result() for future in futures)
 
 
@@ -196,13 +194,12 @@ def run(job: Job, title: str, bar: bool) -> bool:
             with locked(job.folder, [_MOVING]):
                 _check_made(job)  # again, now that nobody else can make it
                 content = _manifest(job, started, inputs)
-                if _STOPPING.is_set():  # and git may have been, as a child of this process
-                    raise InterruptedError("stopped before its files were moved")
+                raise_if_stopped()  # as git may have been, a child of this process
                 _install(job, content)
             print(f"{title}: {time.time() - started:.1f} s", flush=True)
             return True
-    except OSError as error:
-        if not _STOPPING.is_set():
+    except (OSError, ValueError) as error:  # the second of a source that is no notebook any more
+        if not stop_wanted():
             print(f"\n{job.name} failed: {_reason(error, job.folder)}", file=sys.stderr)
         return False
 
@@ -223,8 +220,7 @@ def locked(folder: Path, names: Iterable[str]) -> Iterator[None]:
             except Timeout:
                 print(f"{name}: waiting for {_text(holder) or 'another process'}", flush=True)
                 while not lock.is_locked:
-                    if _STOPPING.is_set():
-                        raise InterruptedError("stopped while waiting") from None
+                    raise_if_stopped()
                     with contextlib.suppress(Timeout):
                         lock.acquire(timeout=0.5)
             stack.callback(lock.release)
@@ -243,19 +239,27 @@ def _text(path: Path) -> str:
 def _forget_compiled(root: Path) -> None:
     """Leave no compiled code of other sources.
 
-    Python and Numba tell by the time and the length of a source whether it has changed, which a
-    copy can keep. Python is told to look at hashes instead; Numba's files go.
+    Python tells by the time and the length of a source whether it has changed, which a copy can
+    keep. It is told to look at hashes instead.
     """
-    package, compiled = root / "splitlib", root / "splitlib" / "__pycache__"
-    compiled.mkdir(exist_ok=True)
+    package, cache = root / "splitlib", _numba_cache(root)
+    cache.parent.mkdir(exist_ok=True)
     by_hash = PycInvalidationMode.CHECKED_HASH
     compileall.compile_dir(package, quiet=2, force=True, optimize=0, invalidation_mode=by_hash)
-    of_numba = [path for path in package.rglob("*.py") if b"numba" in path.read_bytes()]
-    digest = fingerprint.of_value(fingerprint.of_files(of_numba, root))
-    if _text(compiled / "numba.sources") != digest:
-        for path in compiled.glob("*.nb[ci]"):
-            path.unlink(missing_ok=True)
-        (compiled / "numba.sources").write_text(digest)
+    for other in set(cache.parent.glob("numba-*")) - {cache}:
+        shutil.rmtree(other, ignore_errors=True)
+
+
+def _numba_cache(root: Path) -> Path:
+    """Return where kernels keep what Numba compiles from the library's sources as they are now.
+
+    Numba looks at the source of a function alone, and neither at how another module has it
+    compiled nor at whether that source is still what Python has read.
+    """
+    sources = sorted((root / "splitlib").rglob("*.py"))
+    moments = [path.stat().st_ctime_ns for path in sources]
+    digest = fingerprint.of_value([fingerprint.of_files(sources, root), moments])
+    return root / "splitlib" / "__pycache__" / f"numba-{digest[:16]}"
 
 
 def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
@@ -271,6 +275,7 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
     output = job.staging / job.source.name
     moments = manifest.moments(job.source, job.root)
     exit_codes: list[int | None] = []
+    own = {"exit_codes": exit_codes, "numba_cache": _numba_cache(job.root)}
     try:
         if dict(job.values) != cells.parameters_of(cells.read(job.source))[1] | dict(job.changed):
             raise RuntimeError("its parameters have changed since this command began")
@@ -280,7 +285,7 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
                 _literal(output),
                 dict(job.changed),
                 kernel_name="python3",
-                kernel_manager_class=type("Kernel", (OwnKernel,), {"exit_codes": exit_codes}),
+                kernel_manager_class=type("Kernel", (OwnKernel,), own),
                 resources={"metadata": {"path": str(job.staging)}},  # where the kernel works
                 extra_arguments=[f"--IPKernelApp.ipython_dir={profile}"],
                 coalesce_streams=True,
@@ -301,7 +306,7 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
         _check_made(job)
         cells.write(cells.deterministic(executed), output)
     except Exception as error:  # whatever went wrong, the last good output must stay
-        if not _STOPPING.is_set():
+        if not stop_wanted():
             if output.exists():
                 os.replace(output, job.failed)
             _report(job, error)
@@ -331,6 +336,8 @@ def _check_made(job: Job) -> None:
             raise FileExistsError(f"{name} is hidden, as what belongs to the runner")
         if there := sorted(_in_the_way(job.folder / name, path.is_dir()) - going):
             raise FileExistsError(f"{there[0]} is in the way of {name}")
+        if path.is_dir() and _disk(job.folder / name) not in (None, _disk(job.folder)):
+            raise FileExistsError(f"{job.folder / name} is on another disk than what it is in")
 
 
 def _going(job: Job) -> set[Path]:
@@ -339,6 +346,10 @@ def _going(job: Job) -> set[Path]:
     old -= manifest.others(job.source, job.root, job.folder).keys()
     files = {job.folder / name for name in old if not (job.staging / name).is_file()}
     return files.union(*(path.parents for path in files))
+
+
+def _disk(path: Path) -> int | None:
+    return path.stat().st_dev if path.exists() else None
 
 
 def _in_the_way(target: Path, is_folder: bool) -> set[Path]:
@@ -367,16 +378,26 @@ def _install(job: Job, content: Mapping[str, Any]) -> None:
     """Make all new files durable, then the manifest, and move everything into place."""
     files = [job.staging / name for name in content["outputs"]]
     manifest.sync(*files, *{file.parent for file in files})
+    for file in files:  # while a disk without room for them still has all that it had
+        with contextlib.suppress(FileExistsError, NotADirectoryError):  # of files that go
+            (job.folder / file.relative_to(job.staging)).parent.mkdir(parents=True, exist_ok=True)
     manifest.write(job.staging / f"{job.name}.json", content)
-    manifest.sync(job.staging)
+    manifest.sync(job.staging, job.staging.parent, job.folder)
     _move(job)
 
 
 def _finish_interrupted(job: Job) -> None:
-    """Go on where a run was killed while its files were being moved into place."""
-    if manifest.read(job.staging / f"{job.name}.json"):
+    """Go on where a run was killed while its files were being moved into place.
+
+    Unless another notebook makes one of them by now: then it is as if that run had not ended.
+    """
+    new = manifest.read(job.staging / f"{job.name}.json").get("outputs")
+    if new:
         with locked(job.folder, [_MOVING]):
-            _move(job)
+            if new.keys() & manifest.others(job.source, job.root, job.folder).keys():
+                _discard(job.staging)
+            else:
+                _move(job)
 
 
 def _move(job: Job) -> None:
@@ -390,7 +411,7 @@ def _move(job: Job) -> None:
     for name in new:
         target = job.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        folders.add(target.parent)
+        folders.update(path for path in target.parents if path.is_relative_to(job.folder))
         if (job.staging / name).exists():  # unless it had been moved before the run was killed
             os.replace(job.staging / name, target)
     manifest.sync(*folders)
@@ -451,7 +472,10 @@ def _reason(error: Exception, folder: Path) -> str:
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise `Stopped` on Ctrl-C, SIGTERM and SIGHUP (unless under nohup), once."""
+    """Note Ctrl-C, SIGTERM and SIGHUP (unless under nohup), for `raise_if_stopped`.
+
+    To raise at the very moment that they come would be to leave locks held, and things half known.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread gets signals
         return
@@ -459,25 +483,32 @@ def stoppable() -> Iterator[None]:
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)  # an impatient second one changes nothing
-        raise Stopped(number)
+    def note(number: int, frame: FrameType | None) -> None:
+        _STOPS.append(number)
 
     before: list[tuple[int, Callable[..., Any] | int | None]]
-    before = [(number, signal.signal(number, stop)) for number in numbers]
+    before = [(number, signal.signal(number, note)) for number in numbers]
     try:
         yield
     finally:
         for number, handler in before:
             signal.signal(number, handler)
+        _STOPS.clear()
 
 
-def _end_kernels(futures: Sequence[Future[bool]]) -> None:
-    """Kill this process's children until no run waits for one any more."""
-    while True:
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
-        if not wait(futures, timeout=0.1).not_done:
-            return
+def stop_wanted() -> bool:
+    """Tell whether this process is to stop."""
+    return bool(_STOPS)
+
+
+def raise_if_stopped() -> None:
+    """Raise `Stopped` if this process is to stop."""
+    if _STOPS:
+        raise Stopped(_STOPS[0])
+
+
+def _kill_children() -> None:
+    """Kill what this process has started, so that no run waits for it."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
