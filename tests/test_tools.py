@@ -217,6 +217,16 @@ def test_a_users_settings_for_docutils_do_not_count(small_book, monkeypatch):
     assert not book.build(small_book)
 
 
+def test_a_book_whose_assets_cannot_be_had_is_not_built(small_book, monkeypatch, capsys):
+    (small_book / "book" / "index.md").write_text(INDEX + "\nMore.\n")
+    fails = [sys.executable, "-c", "raise SystemExit('no network')"]
+    monkeypatch.setattr(book.assets, "fetch", lambda: subprocess.run(fails, check=True))
+    assert book.main(small_book) == 1
+    said = capsys.readouterr().err
+    assert "npm could not fetch what the pages load" in said
+    assert "Traceback" not in said
+
+
 def stop(*ignored):
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -42,7 +42,8 @@ def fetch() -> None:
     folder.mkdir()
     for name in ("package.json", "package-lock.json"):
         shutil.copy(root / name, folder)
-    subprocess.run([*_npm(), "ci", "--silent", "--ignore-scripts"], cwd=folder, check=True)
+    command = [*_npm(), "ci", "--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund"]
+    subprocess.run(command, cwd=folder, check=True)
     static = folder / "static" / "assets"
     for pattern, targets in FILES.items():
         for target in targets:

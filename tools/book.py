@@ -133,7 +133,12 @@ def _build(root: Path) -> bool:
     if (html / STAMP).exists() and (html / STAMP).read_text() == state(made_from, html):
         print("The book is up to date.")
         return True
-    assets.fetch()
+    try:
+        assets.fetch()
+    except subprocess.CalledProcessError:
+        runner.raise_if_stopped()  # a terminal sends Ctrl-C to npm as well
+        print("npm could not fetch what the pages load; it says above why.", file=sys.stderr)
+        return False
     for left in html.parent.glob("staging*"):
         if (left / "old").exists() and not html.exists():  # killed between its last two steps
             os.replace(left / "old", html)
