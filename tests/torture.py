@@ -35,7 +35,7 @@ from tqdm import tqdm
 from tests.bad_inputs import bad_inputs
 from tests.projects import STUB, notebook, outputs, results
 from tests.small_runs import write_small
-from tools import cells, environment, fingerprint, manifest, notebooks
+from tools import cells, fingerprint, manifest, notebooks
 from tools.dependable import EQUIVALENT
 
 ROOT = fingerprint.ROOT
@@ -715,14 +715,23 @@ PARTS = {
 }
 
 
+def _commit() -> str:
+    """Return what is tried: a commit, and whether more has changed since than the results."""
+
+    def git(*arguments: object) -> str:
+        return subprocess.check_output(["git", *map(str, arguments)], cwd=ROOT, text=True).strip()
+
+    changed = git("status", "--porcelain", "--", ".", f":!{RESULTS.relative_to(ROOT)}")
+    return git("rev-parse", "--short=7", "HEAD") + " and later changes" * bool(changed)
+
+
 def main() -> int:
     """Try some parts, or all; write the results; return 1 if the runner has failed in one."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all if none is given")
     chosen = parser.parse_args().parts or list(PARTS)
     bad = False
-    state = environment.git_state(ROOT) or {"commit": "unknown", "changed": True}
-    commit = state["commit"][:7] + " and later changes" * state["changed"]
+    commit = _commit()
     # A shell ignores Ctrl-C for what it starts in the background, and children would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for part in chosen:
