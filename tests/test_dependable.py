@@ -72,7 +72,7 @@ def test_tables_show_the_results(tmp_path):
         for path in (tmp_path / "book" / "executed").glob("*.md")
     }
     assert tables == {
-        "tried": ["| flipped bits | 100 | 0 |  | abc |"],
+        "tried": ["| flipped bits | 100 | 0 |  | `abc` |"],
         "kills": [
             "| SIGTERM | 30 | 0 | 7 |",
             "| SIGKILL | 10 | 1 | 5 |",

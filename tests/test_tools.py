@@ -172,7 +172,7 @@ def test_a_built_book_is_left_alone_and_a_damaged_one_is_built_again(small_book,
 def test_no_notebook_runs_while_the_book_is_built(small_book, monkeypatch):
     seen = []
 
-    def looking(root):
+    def looking(root, code):
         seen.extend(path.name for path in (executed(root) / ".locks").glob("*.holder"))
         return True
 
@@ -197,6 +197,22 @@ def test_a_book_whose_sources_change_and_change_back_is_not_put_into_place(
     assert not book.build(small_book)
     assert "changed while the book was built: book/index.md" in capsys.readouterr().err
     assert (page / "index.html").read_bytes() == good
+
+
+def test_a_book_whose_builder_is_edited_while_it_waits_is_not_put_into_place(
+    small_book, monkeypatch, capsys
+):
+    tool = small_book / "tools" / "book.py"
+    tool.write_text("before")
+    faults = book.faults
+
+    def edit(root):
+        tool.write_text("after")
+        return faults(root)
+
+    monkeypatch.setattr(book, "faults", edit)
+    assert not book.build(small_book)
+    assert "changed while the book was built: tools/book.py" in capsys.readouterr().err
 
 
 def test_a_book_is_not_put_into_place_if_what_it_shows_was_altered_meanwhile(
@@ -245,7 +261,7 @@ def test_a_book_that_is_stopped_leaves_the_last_one(small_book, monkeypatch, cap
     assert page.read_bytes() == good
 
 
-def test_a_book_that_was_killed_between_its_last_two_steps_is_still_there(small_book, monkeypatch):
+def test_a_book_that_was_killed_between_its_last_two_steps_is_still_there(small_book):
     html = small_book / "_build" / "html"
     good = (html / "book" / "index.html").read_bytes()
     (html.parent / "staging-1").mkdir()

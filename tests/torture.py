@@ -48,10 +48,7 @@ UNEXPLAINED = "without a listed reason"
 
 @dataclass
 class Row:
-    """A line of the table: what was tried how often, how often it failed, and in which ways.
-
-    And at which commit.
-    """
+    """A line of the table: what was tried how often and at which commit, and what has failed."""
 
     what: str
     trials: int

@@ -115,21 +115,22 @@ def targets(path: Path, page: Tag) -> Iterator[tuple[Tag, Path, str]]:
 def build(root: Path) -> bool:
     """Build the book into ``_build/html``; tell whether it worked."""
     names = [source.stem for source in fingerprint.notebooks(root)]
+    code = fingerprint.moments((root / "tools").iterdir())  # before another process is waited for
     with runner.locked(manifest.folder_of_book(root), names):
         if found := faults(root):
             print("\n".join(found), "Run `make figures` first.", sep="\n", file=sys.stderr)
             return False
-        return _build(root)
+        return _build(root, code)
 
 
-def _build(root: Path) -> bool:
+def _build(root: Path, code: Mapping[str, int]) -> bool:
     if SCORECARD in pages(root):
         claims.write_pages(root)
     if dependable.PAGE in pages(root):
         dependable.write_tables(root)
     # Of this process alone: what a killed one has left may still be writing into its own.
     html, staging = root / "_build" / "html", root / "_build" / f"staging-{os.getpid()}"
-    made_from, moments = inputs(root), fingerprint.moments(_sources(root))
+    made_from, moments = inputs(root), fingerprint.moments(_sources(root)) | dict(code)
     if (html / STAMP).exists() and (html / STAMP).read_text() == state(made_from, html):
         print("The book is up to date.")
         return True

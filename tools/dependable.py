@@ -46,8 +46,8 @@ def _tried(results: Mapping[str, Any]) -> list[str]:
     parts = (rows for part, rows in results.items() if part not in others)
     rows = [row for part in parts for row in part]
     heads = "what was tried | #times | #failed | remark | at commit"
-    names = ("what", "trials", "failed", "note", "commit")
-    return _table(heads, ([row[name] for name in names] for row in rows))
+    names = ("what", "trials", "failed", "note")
+    return _table(heads, ([*(r[name] for name in names), f"`{r['commit']}`"] for r in rows))
 
 
 def _kills(ours: Sequence[Mapping[str, Any]], control: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -92,9 +92,9 @@ def _locked(lock: Path) -> dict[str, str]:
 
 
 def describe(root: Path) -> dict[str, Any]:
-    """Return what a result may depend on beyond its sources: interpreter, packages, CPU.
+    """Return what a result may depend on beyond its sources.
 
-    And variables, of which numerical libraries have many.
+    That is the interpreter, the packages, the CPU, and variables that libraries listen to.
     """
     import numpy as np
     from llvmlite import binding
