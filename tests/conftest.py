@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from jupyter_client.connect import LocalPortCache
 from xdist.scheduler import LoadScopeScheduling
 
@@ -13,8 +14,11 @@ from tests.ports import free_port
 
 
 def pytest_configure():
-    """Make kernels depend on nothing else that runs at the same time."""
-    # Their ports are looked up before they take them.
+    """Make tests depend on nothing else that runs at the same time."""
+    # On a busy machine any example may take long.
+    settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("busy")
+    # Ports of kernels are looked up before they take them.
     LocalPortCache.find_available_port = lambda cache, ip: free_port()
     # A bar shows after a second, and nbval sees it where it wants a table alone.
     os.environ["TQDM_DISABLE"] = "1"

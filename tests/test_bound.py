@@ -78,7 +78,7 @@ def test_the_bound_is_that_of_a_linear_program_over_all_choices(scenario):
     assert bound.iterations < 100
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     policy=st.sampled_from([name for name in sl.POLICIES if name not in sl.policies.COMPRESSING]),
     alpha_max=st.floats(1e-3, 1), exponent=st.floats(2.5, 5), d_avg=st.floats(0.006, 0.3),

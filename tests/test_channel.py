@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitlib import channel, kernel
@@ -30,7 +30,6 @@ def test_dbm():
     assert channel.dbm_to_watt(-174.0) == pytest.approx(3.981e-21, rel=1e-4, abs=0)
 
 
-@settings(deadline=None)  # on a busy machine any example may take long
 @given(power=logarithmic(-6, 3), gain=logarithmic(-16, -3))
 def test_power_is_the_inverse_of_rate(power, gain):
     rate = channel.rate(power, gain, BANDWIDTH, NOISE_PSD)
@@ -43,7 +42,6 @@ def test_rate_by_hand():
     assert rate == pytest.approx(200e6 * np.log2(1 + snr))
 
 
-@settings(deadline=None)
 @given(
     V=logarithmic(-5, 5),
     omega=logarithmic(-6, 6),
@@ -62,7 +60,6 @@ def test_optimal_rate_meets_the_kkt_conditions_and_beats_a_fine_grid(V, omega, g
     assert reference.surrogate(rate, **problem) <= others.min() * (1 + 1e-12)
 
 
-@settings(deadline=None)
 @given(c=logarithmic(-24, 18))
 def test_the_twins_solve_the_stationarity_condition(c):
     r = float(channel.optimal_rate(1.0, 1.0, c, 1.0, 1.0, 0.0, 1e9)) * np.log(2)
@@ -132,7 +129,6 @@ def test_no_numbers_at_all_are_refused():
         channel.rate("strong", 1.0, 1.0, 1.0)
 
 
-@settings(deadline=None)
 @given(x=logarithmic(-300, 300) | logarithmic(-17, 2))
 def test_log1p_of_the_kernel(x):
     assert kernel.log1p(x) == pytest.approx(np.log1p(x), rel=1e-15, abs=0)

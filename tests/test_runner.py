@@ -524,7 +524,7 @@ def test_no_kernel_outlives_its_runner(project, number):
         kernels = psutil.Process(running.pid).children(recursive=True)
         assert len(kernels) >= 2
         running.send_signal(number)
-        _, said = running.communicate(timeout=20)
+        _, said = running.communicate(timeout=60)
     _, alive = psutil.wait_procs(kernels, timeout=10)
     assert not alive
     after = made(project)
