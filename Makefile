@@ -25,8 +25,8 @@ test: .venv/test.stamp check  ## set up and run everything that is tested
 		--nbval-cell-timeout 600 splitlib tests notebooks/explorer.ipynb notebooks/fig1_layer_costs.ipynb
 
 check: .venv/test.stamp  ## lint, formatting, types, stripped notebooks
-	$(BIN)/ruff check splitlib tools tests notebooks
-	$(BIN)/ruff format --check splitlib tools tests
+	$(BIN)/ruff check splitlib tools benchmarks tests notebooks
+	$(BIN)/ruff format --check splitlib tools benchmarks tests
 	$(BIN)/mypy
 	$(PY) -m tools.notebooks check
 
@@ -37,7 +37,7 @@ lab: .venv/book.stamp  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 bench: .venv/test.stamp  ## measure speed, as ratios within one run
-	$(PY) -m tools.bench
+	$(PY) -m benchmarks
 
 torture: figures .venv/test.stamp  ## try to make the runner lie, for some hours
 	$(PY) -m tests.torture
@@ -52,8 +52,8 @@ COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fe
 	--custom-compile-command "make lock" pyproject.toml
 
 format: .venv/test.stamp  ## format the code, strip the notebooks
-	$(BIN)/ruff check --fix-only splitlib tools tests notebooks
-	$(BIN)/ruff format splitlib tools tests
+	$(BIN)/ruff check --fix-only splitlib tools benchmarks tests notebooks
+	$(BIN)/ruff format splitlib tools benchmarks tests
 	$(PY) -m tools.notebooks strip
 
 accept: figures  ## take over the executed tables and the README's summary

@@ -10,7 +10,7 @@ from jupyter_client.connect import LocalPortCache
 from xdist.scheduler import LoadScopeScheduling
 
 import splitlib as sl
-from tests.ports import free_port
+from tests.book.ports import free_port
 
 
 def pytest_configure():
@@ -28,7 +28,7 @@ class Scheduler(LoadScopeScheduling):
     """Hands out single tests, but in one piece what shares a kernel or something costly."""
 
     # All pages parsed, PaddlePaddle imported, a notebook run.
-    together = ("tests/test_book.py", "tests/test_network.py", "tests/test_tools.py")
+    together = ("tests/book/test_book.py", "tests/model/test_network.py", "tests/book/test_build.py")
 
     def _split_scope(self, nodeid):
         file = nodeid.partition("::")[0]

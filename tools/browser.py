@@ -1,20 +1,22 @@
-"""Find a Chromium for the tests that need a real browser, or install one."""
+"""Find a Chromium for what needs a real browser (tests and benchmarks), or install one."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 _COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 
 #: No sandbox, which root may not use, and no requests of the browser's own.
-FLAGS = (
+_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -35,6 +37,26 @@ def find() -> str | None:
     with sync_playwright() as playwright:
         own = playwright.chromium.executable_path
     return own if Path(own).is_file() else None
+
+
+@contextlib.contextmanager
+def launched() -> Iterator[Browser]:
+    """Start Chromium; it ends with the block.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    executable = find()
+    if not executable:
+        raise FileNotFoundError("there is no Chromium: run `python -m tools.browser` first")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=executable, args=list(_FLAGS))
+        try:
+            yield running
+        finally:
+            running.close()
 
 
 def install() -> None:

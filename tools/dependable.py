@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 RESULTS = "book/torture.json"
-SURVIVORS = "tools/mutants.yml"
+SURVIVORS = "tests/torture/mutants.yml"
 PAGE = "book/dependable"
 EQUIVALENT = "cannot be noticed"
 

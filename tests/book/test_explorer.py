@@ -22,8 +22,9 @@ from playwright.sync_api import expect
 import splitlib as sl
 from splitlib.explorer import CURVE_V, Explorer
 from splitlib.explorer.transpile import FUNCTIONS, to_javascript
-from tests.pages import Panel, Visit, browser, served
-from tests.ports import free_port
+from tests.book.pages import Panel, Visit, served
+from tests.book.ports import free_port
+from tools.browser import launched
 from tools import book
 from tools.fingerprint import ROOT
 
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 @pytest.fixture(scope="module")
 def chromium():
-    with browser() as running:
+    with launched() as running:
         yield running
 
 

@@ -13,7 +13,7 @@ from splitlib import policies
 from splitlib.bound import means_of, priced
 from splitlib.loop import COMPILED, PLAIN, Run, rate_limits
 from splitlib.simulate import run
-from tests.reference import slot_loop
+from benchmarks.straightforward import slot_loop
 
 SERIES = ("split", "rate", "delay", "energy", "Z", "H")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splitlib import channel, kernel
-from tests import reference
+from tests.model import reference
 
 BANDWIDTH, NOISE_PSD = 200e6, 4e-21
 

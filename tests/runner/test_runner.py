@@ -15,15 +15,15 @@ import nbformat
 import psutil
 import pytest
 
-from tests.bad_inputs import bad_inputs
-from tests.projects import (
+from tests.runner.bad_inputs import bad_inputs
+from tests.runner.projects import (
     WRITE_CSV,
     make_project,
     outputs,
     results,
     write_notebook,
 )
-from tests.small_runs import write_small
+from tests.reproduction.small_runs import write_small
 from tools import environment, manifest, notebooks, runner
 from tools.fingerprint import ROOT
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.projects import make_project, write_notebook
+from tests.runner.projects import make_project, write_notebook
 from tools import assets, book, manifest, notebooks
 from tools.fingerprint import ROOT
 

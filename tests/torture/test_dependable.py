@@ -35,7 +35,7 @@ def test_the_tests_notice_most_changes_of_the_model_and_the_others_are_explained
     trials = sum(row["trials"] for row in found["mutants"])
     assert sum(row["failed"] for row in found["mutants"]) <= 0.05 * trials
     listed = yaml.safe_load((ROOT / dependable.SURVIVORS).read_text())
-    # One entry may explain equal changes of equal lines; `tools.mutants` asks for each of them.
+    # One entry may explain equal changes of equal lines; `tests.torture.mutants` asks for each of them.
     assert all(listed.get(row["what"]) for row in found["mutants"] if row["failed"])
 
 
@@ -49,7 +49,7 @@ def test_reasons_are_of_lines_that_are_there():
 
 def test_tables_show_the_results(tmp_path):
     (tmp_path / "book" / "executed").mkdir(parents=True)
-    (tmp_path / "tools").mkdir()
+    (tmp_path / "tests" / "torture").mkdir(parents=True)
 
     def row(what, trials, failed, **ways):
         row = {"what": what, "trials": trials, "failed": failed, "ways": ways, "note": ""}

@@ -15,7 +15,7 @@ import splitlib as sl
 from splitlib import kernel
 from splitlib.loop import COMPILED, PLAIN
 from splitlib.simulate import run
-from tests import reference
+from benchmarks.straightforward import slot_loop
 
 SERIES = ("split", "rate", "delay", "energy", "Z", "H")
 
@@ -41,7 +41,7 @@ def test_plain_compiled_and_numpy_loop_agree_slot_by_slot(changes, V):
     trace = trace_of(scenario, 1500)
     (plain,) = run(scenario, trace, [V], "adaptive", 0, history=True, loops=PLAIN)
     (compiled,) = run(scenario, trace, [V], "adaptive", 0, history=True, loops=COMPILED)
-    first = reference.slot_loop(scenario, trace, V)
+    first = slot_loop(scenario, trace, V)
     for name in SERIES:
         ours = getattr(plain.history, name)
         assert np.array_equal(ours, getattr(compiled.history, name)), name

@@ -21,13 +21,39 @@ from typing import Any
 import numpy as np
 
 import splitlib as sl
+from benchmarks.straightforward import slot_loop
 from splitlib.loop import PLAIN
 from splitlib.simulate import run
-from tests.pages import Panel, Visit, browser
-from tests.reference import slot_loop
+from tools.browser import launched
 from tools.fingerprint import ROOT
 
 V = 3.0
+
+#: Moves a slider of the page; returns the times in ms to the repaint and to the whole curve.
+_LATENCIES = """async ({ name, moves }) => {
+  const root = document.querySelector(".splitlib-explorer");
+  const handle = document.querySelector(`.splitlib-${name} .noUi-handle`);
+  const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  const repaints = [], curves = [];
+  for (let i = 0; i < moves; i++) {
+    const repainted = new Promise((resolve) => {
+      const observer = new MutationObserver(() => {
+        observer.disconnect();
+        requestAnimationFrame(() => setTimeout(resolve));  // the frame has been handed over
+      });
+      observer.observe(root, { attributes: true, attributeFilter: ["data-setting"] });
+    });
+    const start = performance.now();
+    const key = i % 2 ? "ArrowLeft" : "ArrowRight";
+    handle.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    await repainted;
+    repaints.push(performance.now() - start);
+    while (root.dataset.curve !== "done") await sleep(5);
+    curves.push(performance.now() - start);
+    await sleep(100);
+  }
+  return [repaints, curves];
+}"""
 
 
 def seconds(function: Callable[[], Any], repetitions: int = 5) -> float:
@@ -143,8 +169,8 @@ def show_bound() -> None:
 
 def show_explorer() -> None:
     """Print how long the built page takes from a slider's move to the repaint, on one core."""
-    page = ROOT / "_build" / "html" / "book" / "index.html"
-    if not page.is_file():
+    built = ROOT / "_build" / "html" / "book" / "index.html"
+    if not built.is_file():
         print("The explorer: run `make book` first")
         return
     print("The explorer on the front page, 200,000 slots, Chromium without a screen")
@@ -153,14 +179,16 @@ def show_explorer() -> None:
         os.sched_setaffinity(0, {min(cores)})  # Chromium inherits it
         print("  on one core")
     try:
-        with (
-            browser() as chromium,
-            Visit(chromium, page.as_uri()) as visit,
-        ):
-            panel = Panel(visit.page)
+        with launched() as chromium:
+            page = chromium.new_page()
+            page.goto(built.as_uri())
+            page.wait_for_selector(".splitlib-explorer[data-curve=done]")
+            # The sliders are labelled once they follow a drag.
+            page.wait_for_selector(".splitlib-p_max_mw .noUi-handle[aria-label]", state="attached")
             for name in ("V", "path_loss_exponent"):
-                panel.latencies(name, moves=10)  # lets the browser compile
-                repaint, curve = (np.array(times) for times in panel.latencies(name, moves=60))
+                page.evaluate(_LATENCIES, {"name": name, "moves": 10})  # lets the browser compile
+                times = page.evaluate(_LATENCIES, {"name": name, "moves": 60})
+                repaint, curve = np.array(times)
                 print(
                     f"  {name:20s} repaint after {np.median(repaint):.0f} ms (median; 9 of 10"
                     f" within {np.quantile(repaint, 0.9):.0f}), curve after {np.median(curve):.0f}"

@@ -15,10 +15,10 @@ from papermill.parameterize import parameterize_notebook
 
 import splitlib as sl
 from splitlib.parameters import RULES, check_values
-from tests.small_runs import SMALL_RUNS
+from tests.reproduction.small_runs import SMALL_RUNS
 from tools import cells
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of papermill's own dependencies
 

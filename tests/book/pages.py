@@ -7,28 +7,6 @@ import json
 import threading
 from urllib.parse import urlsplit
 
-from playwright.sync_api import sync_playwright
-
-from tools.browser import FLAGS, find
-
-
-@contextlib.contextmanager
-def browser():
-    """Start Chromium."""
-    executable = find()
-    assert executable, "there is no Chromium: run `python -m tools.browser` first"
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
-        try:
-            yield running
-        finally:
-            running.close()
-
-
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
 
 @contextlib.contextmanager
 def served(folder):
@@ -79,32 +57,6 @@ class Visit:
 
     def __exit__(self, *error):
         self.context.close()
-
-
-_LATENCIES = """async ({ name, moves }) => {
-  const root = document.querySelector(".splitlib-explorer");
-  const handle = document.querySelector(`.splitlib-${name} .noUi-handle`);
-  const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-  const repaints = [], curves = [];
-  for (let i = 0; i < moves; i++) {
-    const repainted = new Promise((resolve) => {
-      const observer = new MutationObserver(() => {
-        observer.disconnect();
-        requestAnimationFrame(() => setTimeout(resolve));  // the frame has been handed over
-      });
-      observer.observe(root, { attributes: true, attributeFilter: ["data-setting"] });
-    });
-    const start = performance.now();
-    const key = i % 2 ? "ArrowLeft" : "ArrowRight";
-    handle.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-    await repainted;
-    repaints.push(performance.now() - start);
-    while (root.dataset.curve !== "done") await sleep(5);
-    curves.push(performance.now() - start);
-    await sleep(100);
-  }
-  return [repaints, curves];
-}"""
 
 
 class Panel:
@@ -169,10 +121,6 @@ class Panel:
         readout.evaluate("(readout, text) => { readout.textContent = text; }", repr(value))
         readout.focus()
         self.page.keyboard.press("Enter")
-
-    def latencies(self, name, moves):
-        """Return times in ms from moves of a slider to the repaint and to the whole curve."""
-        return self.page.evaluate(_LATENCIES, {"name": name, "moves": moves})
 
     def click(self, name):
         """Click a button of the panel."""

@@ -8,7 +8,7 @@ import json
 
 import nbformat
 
-from tests.projects import notebook, write_notebook
+from tests.runner.projects import notebook, write_notebook
 
 FIG2 = "fig2_energy_delay"
 LONG = "9" * 5000

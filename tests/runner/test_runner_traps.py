@@ -14,8 +14,8 @@ import nbformat
 import pytest
 import zmq
 
-from tests.projects import WRITE_CSV, make_project, outputs, results, write_notebook
-from tests.torture import kernels_in
+from tests.runner.projects import WRITE_CSV, make_project, outputs, results, write_notebook
+from tests.torture.__main__ import kernels_in
 from tools import cells, environment, fingerprint, manifest, notebooks, runner
 
 #: The project's folder, from the staging folder that a kernel works in.

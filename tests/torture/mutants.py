@@ -40,28 +40,28 @@ from tools import fingerprint
 from tools.fingerprint import ROOT
 
 #: Which changes are not caught, and why.
-LISTED = ROOT / "tools" / "mutants.yml"
+LISTED = ROOT / "tests" / "torture" / "mutants.yml"
 LEAST_CAUGHT = 0.95
 CAUGHT = ("caught", "timeout")
 
 #: Tests of each module, those that catch most first.
 TESTS = {
-    "network": "tests/test_network.py splitlib/network.py",
-    "zoo": "tests/test_network.py splitlib/zoo.py",
-    "board": "tests/test_network.py tests/test_scenario.py splitlib/board.py",
-    "channel": "tests/test_channel.py tests/test_scenario.py splitlib/channel.py",
-    "scenario": "tests/test_scenario.py splitlib/scenario.py",
-    "kernel": "tests/test_channel.py tests/test_policies.py::test_a_slot_by_hand"
-    " tests/test_simulate.py tests/test_policies.py",
-    "trace": "tests/test_trace.py tests/test_scenario.py tests/test_stream.py splitlib/trace.py"
-    " tests/test_simulate.py::test_bad_input_is_refused",
-    "stream": "tests/test_stream.py",
-    "loop": "tests/test_policies.py tests/test_simulate.py",
-    "policies": "tests/test_policies.py",
-    "bound": "tests/test_bound.py::test_the_ceiling_is_that_of_a_linear_program"
-    " tests/test_bound.py",
-    "simulate": "tests/test_simulate.py tests/test_measures.py splitlib/simulate.py",
-    "statistics": "tests/test_statistics.py splitlib/statistics.py",
+    "network": "tests/model/test_network.py splitlib/network.py",
+    "zoo": "tests/model/test_network.py splitlib/zoo.py",
+    "board": "tests/model/test_network.py tests/model/test_scenario.py splitlib/board.py",
+    "channel": "tests/model/test_channel.py tests/model/test_scenario.py splitlib/channel.py",
+    "scenario": "tests/model/test_scenario.py splitlib/scenario.py",
+    "kernel": "tests/model/test_channel.py tests/model/test_policies.py::test_a_slot_by_hand"
+    " tests/model/test_simulate.py tests/model/test_policies.py",
+    "trace": "tests/model/test_trace.py tests/model/test_scenario.py tests/model/test_stream.py splitlib/trace.py"
+    " tests/model/test_simulate.py::test_bad_input_is_refused",
+    "stream": "tests/model/test_stream.py",
+    "loop": "tests/model/test_policies.py tests/model/test_simulate.py",
+    "policies": "tests/model/test_policies.py",
+    "bound": "tests/model/test_bound.py::test_the_ceiling_is_that_of_a_linear_program"
+    " tests/model/test_bound.py",
+    "simulate": "tests/model/test_simulate.py tests/reproduction/test_measures.py splitlib/simulate.py",
+    "statistics": "tests/model/test_statistics.py splitlib/statistics.py",
 }
 
 #: What of them is left out as slow, and what of those of the kernel, which runs uncompiled, is not.
@@ -232,7 +232,7 @@ def outcome(module: str, source: str, scratch: Path, limit: int = 600) -> str:
 
 def copy_into(folder: Path) -> Path:
     """Copy what the tests need into a new folder, and return it."""
-    for name in ("splitlib", "tests"):
+    for name in ("splitlib", "benchmarks", "tools", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder

@@ -32,9 +32,9 @@ import pandas as pd
 import psutil
 from tqdm import tqdm
 
-from tests.bad_inputs import bad_inputs
-from tests.projects import STUB, notebook, outputs, results
-from tests.small_runs import write_small
+from tests.runner.bad_inputs import bad_inputs
+from tests.runner.projects import STUB, notebook, outputs, results
+from tests.reproduction.small_runs import write_small
 from tools import cells, fingerprint, manifest, notebooks
 from tools.dependable import EQUIVALENT
 
@@ -686,7 +686,7 @@ def try_mutants() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "mutants.json"
         arguments = [str(report), "--jobs", str(WORKERS)]
-        subprocess.run([sys.executable, "-m", "tools.mutants", *arguments], cwd=ROOT, check=False)
+        subprocess.run([sys.executable, "-m", "tests.torture.mutants", *arguments], cwd=ROOT, check=False)
         found = json.loads(report.read_text())
     unexplained = Counter(each["module"] for each in found["survivors"] if not each["why"])
     return [
