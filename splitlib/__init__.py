@@ -22,7 +22,7 @@ from splitlib import channel, measures, policies
 from splitlib.board import JETSON_TX2, XAVIER_NX, Board
 from splitlib.bound import Bound, Infeasible, lower_bound
 from splitlib.compare import compare, comparison
-from splitlib.loop import Rule, Slot
+from splitlib.loop import Rule, Slot, slot_costs
 from splitlib.network import (
     Conv2d,
     DepthwiseConv2d,
@@ -106,6 +106,7 @@ __all__ = [
     "policies",
     "settled",
     "simulate",
+    "slot_costs",
     "summary",
     "sweep",
     "sweep_scenarios",

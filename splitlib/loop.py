@@ -13,9 +13,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from splitlib import kernel
+from splitlib._check import check_array, check_instance
 from splitlib.scenario import Profile, Scenario
 from splitlib.trace import Trace
 
@@ -147,17 +148,79 @@ class Slot:
 
         Two arrays of shape ``(J + 1,)``; where the rate is 0, sending takes forever.
         """
-        scenario, profile = self.scenario, self.scenario.profile
-        time = profile.offload_bits * (self.arrivals / rate if rate > 0 else kernel.FOREVER)
-        local = self.arrivals * scenario.device.delay(profile.local_flops)
-        remote = self.arrivals * scenario.host.delay(profile.remote_flops) / self.availability
-        power = _power(scenario, self.gain, rate) if rate > 0 else scenario.p_min
-        images = 1 if scenario.local_energy_per == "slot" else self.arrivals
-        return local + time + remote, images * profile.local_energy + power * time
+        power = _power(self.scenario, self.gain, rate) if rate > 0 else self.scenario.p_min
+        seconds_per_bit = self.arrivals / rate if rate > 0 else self.arrivals * kernel.FOREVER
+        return _costs(self.scenario, self.availability, self.arrivals, seconds_per_bit, power)
 
 
 #: Returns splitting point and rate (bit/s) for a slot.
 Decide: TypeAlias = Callable[[Slot], tuple[int, float]]
+
+
+def slot_costs(
+    scenario: Scenario, trace: Trace, rate: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what each slot would cost at each splitting point, equations (7) to (11).
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What stays fixed.
+    trace : Trace
+        What each slot brings.
+    rate : array_like of shape (), (n_slots,) or (n_slots, J + 1)
+        In bit/s, at least 0: one rate, one for each slot, or one for each splitting point too.
+
+    Returns
+    -------
+    delay, energy : ndarray of shape (n_slots, J + 1)
+        End-to-end delay of the slot's images in s, and energy of the device in J. Where the rate
+        is 0, sending takes forever.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type, shape or out of its range.
+
+    Examples
+    --------
+    >>> trace = Trace(gain=[1e-10, 2e-10], availability=[0.5, 1.0], arrivals=[9, 12])
+    >>> delay, energy = slot_costs(Scenario(), trace, rate=1e9)
+    >>> delay.shape
+    (2, 20)
+    >>> bool(energy[0, -1] == 9 * Scenario().profile.local_energy[-1])
+    True
+    """
+    check_instance("scenario", scenario, Scenario)
+    check_instance("trace", trace, Trace)
+    rate = check_array("rate", rate, "[0, inf)")
+    shape = trace.n_slots, scenario.profile.offload_bits.size
+    if rate.shape not in ((), shape[:1], shape):
+        raise ValueError(
+            f"rate must have the shape (), ({shape[0]},) or {shape}, got shape {rate.shape}"
+        )
+    rate = np.broadcast_to(rate.reshape(rate.shape + (1,) * (2 - rate.ndim)), shape)
+    gain, availability, arrivals = (
+        series[:, None] for series in (trace.gain, trace.availability, trace.arrivals)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):  # where nothing can be sent
+        seconds_per_bit = np.where(rate > 0, arrivals / rate, arrivals * kernel.FOREVER)
+        snr = np.expm1(rate * math.log(2) / scenario.bandwidth)
+        noise = scenario.noise_psd * scenario.bandwidth
+        power = np.where(rate > 0, snr * noise / gain, scenario.p_min)
+    return _costs(scenario, availability, arrivals, seconds_per_bit, power)
+
+
+def _costs(
+    scenario: Scenario, availability: Any, arrivals: Any, seconds_per_bit: Any, power: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return delay and energy at each splitting point; a bit's seconds are for all images."""
+    profile = scenario.profile
+    sending = profile.offload_bits * seconds_per_bit  # (10)
+    local = arrivals * scenario.device.delay(profile.local_flops)  # (7)
+    remote = arrivals * scenario.host.delay(profile.remote_flops) / availability  # (9)
+    charged = np.minimum(arrivals, 1) if scenario.local_energy_per == "slot" else arrivals
+    return local + sending + remote, charged * profile.local_energy + power * sending  # (8), (11)
 
 
 class Run:

@@ -28,7 +28,11 @@ class Scheduler(LoadScopeScheduling):
     """Hands out single tests, but in one piece what shares a kernel or something costly."""
 
     # All pages parsed, PaddlePaddle imported, a notebook run.
-    together = ("tests/book/test_book.py", "tests/model/test_network.py", "tests/book/test_build.py")
+    together = (
+        "tests/book/test_book.py",
+        "tests/model/test_network.py",
+        "tests/book/test_build.py",
+    )
 
     def _split_scope(self, nodeid):
         file = nodeid.partition("::")[0]

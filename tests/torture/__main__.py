@@ -686,7 +686,9 @@ def try_mutants() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "mutants.json"
         arguments = [str(report), "--jobs", str(WORKERS)]
-        subprocess.run([sys.executable, "-m", "tests.torture.mutants", *arguments], cwd=ROOT, check=False)
+        subprocess.run(
+            [sys.executable, "-m", "tests.torture.mutants", *arguments], cwd=ROOT, check=False
+        )
         found = json.loads(report.read_text())
     unexplained = Counter(each["module"] for each in found["survivors"] if not each["why"])
     return [
