@@ -1,7 +1,7 @@
 """The loop that a researcher would write first: NumPy over splitting points, Python over slots.
 
-Written from the paper's equations alone. The benchmark is measured against it, and the tests compare
-the library with it.
+Written from the paper's equations alone. The benchmark is measured against it, and the tests
+compare the library with it.
 """
 
 import numpy as np

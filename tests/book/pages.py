@@ -8,6 +8,11 @@ import threading
 from urllib.parse import urlsplit
 
 
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
 @contextlib.contextmanager
 def served(folder):
     """Serve a folder; give its address."""

@@ -24,8 +24,8 @@ from splitlib.explorer import CURVE_V, Explorer
 from splitlib.explorer.transpile import FUNCTIONS, to_javascript
 from tests.book.pages import Panel, Visit, served
 from tests.book.ports import free_port
-from tools.browser import launched
 from tools import book
+from tools.browser import launched
 from tools.fingerprint import ROOT
 
 #: What may be chosen: all but what is always drawn.

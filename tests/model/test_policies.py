@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import splitlib as sl
+from benchmarks.straightforward import slot_loop
 from splitlib import policies
 from splitlib.bound import means_of, priced
 from splitlib.loop import COMPILED, PLAIN, Run, rate_limits
 from splitlib.simulate import run
-from benchmarks.straightforward import slot_loop
 
 SERIES = ("split", "rate", "delay", "energy", "Z", "H")
 

@@ -12,10 +12,10 @@ import xarray as xr
 from scipy import stats
 
 import splitlib as sl
+from benchmarks.straightforward import slot_loop
 from splitlib import kernel
 from splitlib.loop import COMPILED, PLAIN
 from splitlib.simulate import run
-from benchmarks.straightforward import slot_loop
 
 SERIES = ("split", "rate", "delay", "energy", "Z", "H")
 

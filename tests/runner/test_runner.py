@@ -15,6 +15,7 @@ import nbformat
 import psutil
 import pytest
 
+from tests.reproduction.small_runs import write_small
 from tests.runner.bad_inputs import bad_inputs
 from tests.runner.projects import (
     WRITE_CSV,
@@ -23,7 +24,6 @@ from tests.runner.projects import (
     results,
     write_notebook,
 )
-from tests.reproduction.small_runs import write_small
 from tools import environment, manifest, notebooks, runner
 from tools.fingerprint import ROOT
 

@@ -32,9 +32,9 @@ import pandas as pd
 import psutil
 from tqdm import tqdm
 
+from tests.reproduction.small_runs import write_small
 from tests.runner.bad_inputs import bad_inputs
 from tests.runner.projects import STUB, notebook, outputs, results
-from tests.reproduction.small_runs import write_small
 from tools import cells, fingerprint, manifest, notebooks
 from tools.dependable import EQUIVALENT
 

@@ -53,14 +53,15 @@ TESTS = {
     "scenario": "tests/model/test_scenario.py splitlib/scenario.py",
     "kernel": "tests/model/test_channel.py tests/model/test_policies.py::test_a_slot_by_hand"
     " tests/model/test_simulate.py tests/model/test_policies.py",
-    "trace": "tests/model/test_trace.py tests/model/test_scenario.py tests/model/test_stream.py splitlib/trace.py"
-    " tests/model/test_simulate.py::test_bad_input_is_refused",
+    "trace": "tests/model/test_trace.py tests/model/test_scenario.py tests/model/test_stream.py"
+    " splitlib/trace.py tests/model/test_simulate.py::test_bad_input_is_refused",
     "stream": "tests/model/test_stream.py",
     "loop": "tests/model/test_policies.py tests/model/test_simulate.py",
     "policies": "tests/model/test_policies.py",
     "bound": "tests/model/test_bound.py::test_the_ceiling_is_that_of_a_linear_program"
     " tests/model/test_bound.py",
-    "simulate": "tests/model/test_simulate.py tests/reproduction/test_measures.py splitlib/simulate.py",
+    "simulate": "tests/model/test_simulate.py tests/reproduction/test_measures.py"
+    " splitlib/simulate.py",
     "statistics": "tests/model/test_statistics.py splitlib/statistics.py",
 }
 

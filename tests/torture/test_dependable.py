@@ -35,7 +35,7 @@ def test_the_tests_notice_most_changes_of_the_model_and_the_others_are_explained
     trials = sum(row["trials"] for row in found["mutants"])
     assert sum(row["failed"] for row in found["mutants"]) <= 0.05 * trials
     listed = yaml.safe_load((ROOT / dependable.SURVIVORS).read_text())
-    # One entry may explain equal changes of equal lines; `tests.torture.mutants` asks for each of them.
+    # One entry may explain equal changes of equal lines; `mutants` asks for each of them.
     assert all(listed.get(row["what"]) for row in found["mutants"] if row["failed"])
 
 
