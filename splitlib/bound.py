@@ -36,16 +36,24 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 
 from splitlib import kernel
 from splitlib._check import check_instance, check_real
-from splitlib.loop import Rule, Run, rate_limits
+from splitlib.loop import Rule, SlotLoop, upper_limits
 from splitlib.scenario import Scenario
 from splitlib.trace import Trace
 
+#: After so many prices the bound is taken as it is; a few dozen are enough.
+MOST_PRICES = 200
+#: Gap of the bound at which to stop, as a share of its energy.
+TOLERANCE = 1e-6
+#: Times that `splitlib.policies.clairvoyant` raises its prices.
+MOST_DOUBLINGS = 30
 
+
+@register_jitable
 def ceiling(energies, delays, outages, n, d_avg, epsilon, prices):
     """Find the prices at which the ceiling of the dual function is highest; return its height.
 
@@ -59,8 +67,8 @@ def ceiling(energies, delays, outages, n, d_avg, epsilon, prices):
     n : int
     d_avg, epsilon : float
         The limits.
-    prices : array of length 2, written
-        In J per second and J per outage.
+    prices : array of length 3, written
+        Of energy, which is 1, of delay in J per second, and of outage in J per outage.
     """
     highest = -math.inf
     best_delay_price = 0.0
@@ -107,12 +115,80 @@ def ceiling(energies, delays, outages, n, d_avg, epsilon, prices):
                     highest = least
                     best_delay_price = x
                     best_outage_price = y
-    prices[0] = best_delay_price
-    prices[1] = best_outage_price
+    prices[0] = 1.0
+    prices[1] = best_delay_price
+    prices[2] = best_outage_price
     return highest
 
 
-_ceiling = numba.njit(ceiling, cache=True, nogil=True)
+def next_prices(energies, delays, outages, n, d_avg, epsilon, tolerance, prices, best):
+    """Choose the prices at which the dual function is evaluated next; tell whether there are any.
+
+    Column generation, one step at a time, so that whoever calls it evaluates the prices: first
+    those of the fastest policy, then those of the cheapest, then where the ceiling is highest.
+
+    Parameters
+    ----------
+    energies, delays, outages : arrays of at least n
+        Means at the prices so far, in J, s and as a share.
+    n : int
+    d_avg, epsilon : float
+        The limits.
+    tolerance : float
+        Gap between ceiling and bound at which to stop, as a share of the ceiling.
+    prices : array of length 3, read and written
+        Of energy, delay and outage: the last ones, which the next ones replace.
+    best : array of length 4, read and written
+        The largest bound so far, its prices of delay and outage, and the height of the ceiling.
+
+    Returns
+    -------
+    bool
+        False if bound and ceiling have met; the last means are then below the ceiling's others.
+    """
+    if n < 2:
+        prices[0] = float(n)
+        prices[1] = 1.0 - n
+        prices[2] = 0.0
+        best[0] = -math.inf
+        return True
+    if n > 2:
+        i = n - 1
+        value = energies[i] + (
+            prices[1] * (delays[i] - d_avg) + prices[2] * (outages[i] - epsilon)
+        )
+        if value > best[0]:
+            best[0] = value
+            best[1] = prices[1]
+            best[2] = prices[2]
+        if best[3] - best[0] <= tolerance * best[3] or n > MOST_PRICES + 1:
+            return False
+    best[3] = ceiling(energies, delays, outages, n, d_avg, epsilon, prices)
+    return True
+
+
+def raise_prices(prices, delay, outage, d_avg, epsilon, doubling):
+    """Raise the price of each limit that is missed, by 1e-7 2**doubling; tell whether any is.
+
+    Parameters
+    ----------
+    prices : array of length 3, read and written
+        Of energy, delay and outage.
+    delay, outage : float
+        Means at these prices, in s and as a share.
+    d_avg, epsilon : float
+        The limits.
+    doubling : int
+    """
+    factor = 1.0 + 1e-7 * 2.0**doubling
+    if delay > d_avg:
+        prices[1] *= factor
+    if outage > epsilon:
+        prices[2] *= factor
+    return delay > d_avg or outage > epsilon
+
+
+_next_prices = numba.njit(next_prices, cache=True, nogil=True)
 
 
 class Infeasible(ValueError):
@@ -159,7 +235,7 @@ class Bound:
     iterations: int
 
 
-def lower_bound(scenario: Scenario, trace: Trace, tolerance: float = 1e-6) -> Bound:
+def lower_bound(scenario: Scenario, trace: Trace, tolerance: float = TOLERANCE) -> Bound:
     r"""Return the least mean energy that any policy can reach on a trace; see the module.
 
     Parameters
@@ -188,29 +264,23 @@ def lower_bound(scenario: Scenario, trace: Trace, tolerance: float = 1e-6) -> Bo
     check_real("tolerance", tolerance, "[1e-7, 1)")
     slots = _Slots(scenario, trace)
     limits = np.array([scenario.d_avg, scenario.epsilon])
-    fastest = slots.best(0.0, 1.0, 0.0)
-    _check_feasible(fastest, scenario)
-    tried = [fastest, slots.best(1.0, 0.0, 0.0)]
-    best, prices, trial = -math.inf, np.zeros(2), np.zeros(2)
-    for _ in range(200):
-        table = np.array(tried).T.copy()
-        height = _ceiling(*table, len(tried), *limits, trial)
-        point = slots.best(1.0, *trial)
-        value = point.energy + float(trial @ (np.array(point[1:]) - limits))
-        if value > best:
-            best, prices = value, trial.copy()
-        if height - best <= tolerance * height:
-            break
-        tried.append(point)
+    tried: list[Point] = []
+    means, prices, best = np.zeros((3, MOST_PRICES + 2)), np.zeros(3), np.zeros(4)
+    while _next_prices(*means, len(tried), *limits, tolerance, prices, best):
+        tried.append(slots.at_prices(*prices))
+        means[:, len(tried) - 1] = tried[-1]
+        _check_feasible(tried[0], scenario)
+    bound, delay_price, outage_price, _ = best.tolist()
+    tried.pop()  # the last one lies on the ceiling
     mixture = _mix(tried, limits)
     full_local = slots.means(Rule.over(scenario, [len(scenario.network.stages)])).energy
     return Bound(
-        energy=best,
-        energy_saving=1 - best / full_local if full_local else math.nan,
-        delay_price=float(prices[0]),
-        outage_price=float(prices[1]),
+        energy=bound,
+        energy_saving=1 - bound / full_local if full_local else math.nan,
+        delay_price=delay_price,
+        outage_price=outage_price,
         primal=mixture,
-        gap=mixture.energy - best,
+        gap=mixture.energy - bound,
         iterations=len(tried) - 1,
     )
 
@@ -239,18 +309,18 @@ class _Slots:
     def __init__(self, scenario: Scenario, trace: Trace) -> None:
         self._scenario, self._trace = scenario, trace
         self._everything = slice(0, trace.n_slots)
-        self._limits = rate_limits(scenario, trace.gain)
+        self._limits = upper_limits(scenario, trace.gain)
 
-    def best(self, energy_price: float, delay_price: float, outage_price: float) -> Point:
+    def at_prices(self, energy_price: float, delay_price: float, outage_price: float) -> Point:
         """Return the means of the policy that minimizes each slot at some prices."""
         return self.means(priced(self._scenario, energy_price, delay_price, outage_price))
 
     def means(self, rule: Rule) -> Point:
         """Return the means of a policy."""
-        run = Run(self._scenario, self._trace, rule, V=1.0)
-        run.advance(self._everything, self._limits)
-        sums = run.totals[[kernel.ENERGY, kernel.DELAY, kernel.OUTAGES]]
-        return Point(*(float(total) / self._trace.n_slots for total in sums))
+        loop = SlotLoop(self._scenario, self._trace, rule)
+        loop.advance(self._everything, self._limits)
+        sums = loop.sums.energy, loop.sums.delay, loop.sums.outages
+        return Point(*(float(total[0]) / self._trace.n_slots for total in sums))
 
 
 def priced(
@@ -278,6 +348,8 @@ def _mix(points: list[Point], limits: NDArray[np.float64]) -> Point:
     The first of them keeps the limits. What is sought are the shares that the others take from it,
     so that the solver begins with what is allowed, even where nothing else is.
     """
+    from scipy.optimize import linprog
+
     first, *others = np.array(points)
     room = limits - first[1:]
     gains = (np.array(others) - first).T

@@ -19,7 +19,7 @@ from splitlib._check import check_bool, check_burn_in, check_instance, check_int
 from splitlib.bound import lower_bound
 from splitlib.policies import POLICIES, Policy, check_policy, clairvoyant, name_of
 from splitlib.scenario import Scenario
-from splitlib.simulate import SETTLED_TOLERANCE, check_axis, check_seeds, run
+from splitlib.simulate import SETTLED_TOLERANCE, check_axis, check_seeds, simulate_each
 from splitlib.statistics import confidence_interval
 from splitlib.trace import cell_rng, draw_trace
 
@@ -108,7 +108,7 @@ def compare(
         rows = []
         for policy in policies:
             chosen = solved if policy == "clairvoyant" else policy
-            (result,) = run(at, trace, [V], chosen, burn_in, history=True)
+            (result,) = simulate_each(at, trace, [V], chosen, burn_in, history=True)
             assert result.history is not None
             median = float(np.median(result.history.delay[burn_in:]))
             saving = result.energy_saving

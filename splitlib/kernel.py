@@ -30,30 +30,27 @@ derivative is (18) and whose minimum is (19): see `splitlib.channel`. The splitt
 minimizes (17) itself at that rate (or, with ``split_by_surrogate``, the surrogate); of equal ones
 the smallest is taken.
 
-Other policies run in the same loop. What they minimize has the form of (17), with prices of their
-own in the place of :math:`V, Z, H`; the rate may be the largest, that of (19), or the exact one.
+Other policies run in the same loop. What they minimize has the form of (17), with fixed prices
+instead of :math:`V, Z, H`; the rate may be the largest, that of (19), or the exact one.
+
 **The exact rate.** For each splitting point, the cost without its step is convex in the rate's
 time and least at (19) with :math:`\Omega = Z`. If that rate misses the deadline, only two can be
 best: itself, at the price of an outage, or the one that just meets the deadline.
 
 The rate, in nats per second and hertz, is :math:`r = R \ln 2 / B`. It stays at a limit of the
 transmit power unless :math:`g(r_{min}) < \Omega h / (V N_0 B) < g(r_{max})` with
-:math:`g(r) = (r - 1) e^r + 1`. The upper of these depends on the trace alone: `rate_limits`
-prepares it once for all V, and most slots then need neither a logarithm nor the Lambert
-function.
+:math:`g(r) = (r - 1) e^r + 1`. The upper of these depends on the trace alone:
+`fill_upper_limits` prepares it once for all V, and most slots then need neither a logarithm nor the
+Lambert function.
 """
 
 import math
+from typing import Any, NamedTuple
 
 from numba.extending import register_jitable
 
-#: Places in the array of totals that `run_slots` adds to.
-#: CHARGED counts what (8) is charged for: images, or slots that have any. SENT counts the slots
-#: that send, and RATE_INSIDE those of them whose rate lies strictly between its limits.
-DELAY, ENERGY, OUTAGES, ARRIVALS, CHARGED, Z_SUM, H_SUM, LONGEST_DELAY, SENT, RATE_INSIDE = range(
-    10
-)
-N_TOTALS = 10
+#: Slots whose costs are kept for all runs, a power of two: few enough for the fastest cache.
+BLOCK = 8
 
 #: Seconds for one bit where the rate is 0: longer than anything, yet finite, so that sending no
 #: bits still takes no time and no product with it becomes NaN.
@@ -104,7 +101,7 @@ def stationary_rate(c, r_max):
     return r
 
 
-def rate_limits(gain, n_slots, noise_power, p_max, r_max, g_max):
+def fill_upper_limits(gain, n_slots, noise_power, p_max, r_max, g_max):
     """Fill in, for each slot, the upper limit of r = R ln2 / B, and g(r) there.
 
     Parameters
@@ -124,229 +121,357 @@ def rate_limits(gain, n_slots, noise_power, p_max, r_max, g_max):
         g_max[t] = stationarity(r_max[t], snr)
 
 
-def run_slots(
-    gain,
-    availability,
-    arrivals,
-    r_max,
-    g_max,
-    n_slots,
-    local_delay,
-    remote_delay,
-    offload_bits,
-    local_energy,
-    n_options,
-    at_p_max,
-    exact,
-    learns,
-    split_by_surrogate,
-    energy_per_slot,
-    energy_price,
-    delay_price,
-    outage_price,
-    deadline,
-    stage_limit,
-    bandwidth,
-    noise_power,
-    p_min,
-    p_max,
-    d_avg,
-    d_max,
-    epsilon,
-    queues,
-    totals,
-    option_histogram,
-    objective,
-    keep_history,
-    option_history,
-    rate_history,
-    delay_history,
-    energy_history,
-    z_history,
-    h_history,
-):
-    """Run ``n_slots`` slots: decide, pay, update the queues, add to the totals.
+class Slots(NamedTuple):
+    """What the world brings in ``n`` slots; arrays of at least n.
 
-    It can be called again for the slots that follow, since all it remembers stands in
-    ``queues``, ``totals`` and ``option_histogram``.
+    Attributes
+    ----------
+    gain, availability, arrivals : arrays
+        The trace: linear gain, share of the host, number of images.
+    r_max, g_max : arrays
+        Filled by `fill_upper_limits`.
+    n : int
+    """
+
+    gain: Any
+    availability: Any
+    arrivals: Any
+    r_max: Any
+    g_max: Any
+    n: int
+
+
+class Options(NamedTuple):
+    """What a policy may choose from, mostly the splitting points; arrays of length ``n``.
+
+    Attributes
+    ----------
+    local_delay, remote_delay : arrays
+        Time for one image on the device and on the whole free host, in s.
+    offload_bits, local_energy : arrays
+        Bits and J for one image.
+    n : int
+    """
+
+    local_delay: Any
+    remote_delay: Any
+    offload_bits: Any
+    local_energy: Any
+    n: int
+
+
+class Prices(NamedTuple):
+    """What a policy minimizes, in each of ``n`` runs side by side.
+
+    Attributes
+    ----------
+    energy : array of length n
+        Price of energy; with virtual queues these are the weights V, in s²/J.
+    delay, outage : float
+        Prices of delay and outage, where there are no virtual queues.
+    virtual_queues : bool
+        Whether Z and H are the prices of delay and outage, as in (17).
+    at_p_max : bool
+        Whether the rate is the largest one, rather than that of (19).
+    split_by_surrogate : bool
+        Whether the splitting point minimizes the surrogate, rather than (17).
+    deadline : float
+        Delay above which the policy sees an outage, in s: d_max, unless it is stricter.
+    n : int
+    """
+
+    energy: Any
+    delay: float
+    outage: float
+    virtual_queues: bool
+    at_p_max: bool
+    split_by_surrogate: bool
+    deadline: float
+    n: int
+
+
+class Setting(NamedTuple):
+    """What of the scenario the loop needs.
+
+    Attributes
+    ----------
+    bandwidth, noise_power, p_min, p_max : float
+        B in Hz, N0 B and the limits of the transmit power in W.
+    d_avg, d_max, epsilon : float
+        Limits of (12), in s, s and without unit.
+    energy_per_slot : bool
+        Whether computing costs the same energy however many images a slot has, as (8) is printed.
+    """
+
+    bandwidth: float
+    noise_power: float
+    p_min: float
+    p_max: float
+    d_avg: float
+    d_max: float
+    epsilon: float
+    energy_per_slot: bool
+
+
+class Sums(NamedTuple):
+    """What runs side by side add up; arrays with one entry for each run.
+
+    Attributes
+    ----------
+    Z, H : arrays
+        The virtual queues, which remember what came before, in s and without unit.
+    delay, energy, outages, arrivals, longest_delay : arrays
+        Of the slots so far, in s and J.
+    charged : array
+        What (8) is charged for: images, or slots that have any.
+    sending, rate_inside : arrays
+        Slots that send, and those of them whose rate lies strictly between its limits.
+    Z_sum, H_sum : arrays
+        Of the queues that each slot met.
+    histogram : array of shape (n_runs, n_options)
+        How often each option was taken.
+    """
+
+    Z: Any
+    H: Any
+    delay: Any
+    energy: Any
+    outages: Any
+    arrivals: Any
+    longest_delay: Any
+    charged: Any
+    sending: Any
+    rate_inside: Any
+    Z_sum: Any
+    H_sum: Any
+    histogram: Any
+
+
+class Costs(NamedTuple):
+    """What the options of a `BLOCK` of slots cost at three powers, for all runs to share.
+
+    The i-th slot of a block is in row 3 i at p_max, in 3 i + 1 at p_min, and in 3 i + 2 at a power
+    between, which is of one run alone.
+
+    Attributes
+    ----------
+    is_known : array of bool
+        Whether a row holds the costs of its slot.
+    rate, seconds_per_bit : arrays
+        Of each row.
+    delay, energy : arrays of shape (3 BLOCK, n_options)
+    r_min, g_min : arrays of length BLOCK
+        The lower limit of r, and g(r) there; negative while it is not known.
+    objective : array of length n_options
+        What a run minimizes.
+    """
+
+    is_known: Any
+    rate: Any
+    seconds_per_bit: Any
+    delay: Any
+    energy: Any
+    r_min: Any
+    g_min: Any
+    objective: Any
+
+
+class Series(NamedTuple):
+    """Decision and cost of each slot and the queues that it met; arrays (n_slots, n_runs)."""
+
+    option: Any
+    rate: Any
+    delay: Any
+    energy: Any
+    Z: Any
+    H: Any
+
+
+def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, series):
+    """Run slots: decide, pay, update the virtual queues, add to the sums.
+
+    Runs side by side differ in the price of energy alone, as all V of a sweep do. What a slot's
+    options cost at the two limits of the power is the same for all of them, and computed once. The
+    function can be called again for the slots that follow: all it remembers is in ``sums``.
 
     Parameters
     ----------
-    gain, availability, arrivals : arrays of length n_slots
-        The trace: linear gain, share of the host, number of images.
-    r_max, g_max : arrays
-        Filled by `rate_limits`.
-    n_slots : int
-    local_delay, remote_delay : arrays of length n_options
-        Time for one image on the device and on the whole free host, in s, for each option: mostly
-        the splitting points that the policy may take.
-    offload_bits, local_energy : arrays of length n_options
-        Bits and J for one image.
-    n_options : int
-    at_p_max : bool
-        Whether the rate is the largest one, rather than that of (19).
+    slots : Slots
+    options : Options
+    prices : Prices
     exact : True or None
-        Whether the rate is the one that is best with the step. None rather than False, so that a
-        compiler leaves out what it does not need; the same with stage_limit.
-    learns : bool
-        Whether delay and outages are priced by the queues Z and H, rather than by the two prices.
-    split_by_surrogate : bool
-        Whether the splitting point minimizes the surrogate, rather than (17).
-    energy_per_slot : bool
-        Whether computing costs the same energy however many images a slot has, as (8) is printed.
-    energy_price : float
-        Weight of energy; where the policy learns, this is V, in s²/J.
-    delay_price, outage_price : float
-        Weights of delay and outage, for a policy that does not learn.
-    deadline : float
-        Delay above which the policy sees an outage, in s: d_max, unless it is stricter.
+        Whether the rate is the one that is best with the step. None rather than False, so that the
+        compiler leaves out what is not needed; the same with ``stage_limit`` and ``series``.
     stage_limit : float or None
         Where computing here, sending or computing there would last longer, in s, the option whose
         longest such stage is shortest is taken instead.
-    bandwidth, noise_power, p_min, p_max : float
-        In Hz and W.
-    d_avg, d_max, epsilon : float
-        Limits, in s, s and without unit.
-    queues : array of length 2, read and written
-        Z in s, and H.
-    totals : array of length N_TOTALS, added to
-    option_histogram : array of length n_options, added to
-    objective : array of length n_options
-        Scratch space.
-    keep_history : bool
-        Whether the arrays that follow (of length n_slots) are written.
-    option_history, rate_history, delay_history, energy_history, z_history, h_history : arrays
-        Decision and cost of each slot, and the queues that it met.
+    setting : Setting
+    costs : Costs, written
+    sums : Sums, added to
+    series : Series or None, written
     """
     nats_per_bit = math.log(2.0)
-    Z = queues[0]
-    H = queues[1]
-    for t in range(n_slots):
-        n = float(arrivals[t])
-        option = 0
-        rate = 0.0
-        delay = 0.0
-        energy = 0.0
-        charged = 0.0
-        inside = 0.0
-
-        if n > 0.0:
-            charged = 1.0 if energy_per_slot else n
-            if learns:
-                delay_price = Z
-                outage_price = H
-            # Rate (19). c is the point where g(r) must be.
-            omega = delay_price
-            if exact is None:
-                omega = delay_price + outage_price / deadline
-            r = r_max[t]
-            p = p_max
-            if energy_price > 0.0 and not at_p_max:
-                c = omega / energy_price * (gain[t] / noise_power)
-                if c < g_max[t]:
-                    snr = p_min * gain[t] / noise_power
-                    r = log1p(snr)
-                    p = p_min
-                    if c > stationarity(r, snr):
-                        r = stationary_rate(c, r_max[t])
-                        p = math.expm1(r) * noise_power / gain[t]
-                        inside = 1.0
-            rate = r * bandwidth / nats_per_bit
-            seconds_per_bit = FOREVER
-            if rate > 0.0:
-                seconds_per_bit = 1.0 / rate
-            host_slowdown = 1.0 / availability[t]
-
-            # Option: the least objective of (17), of equal ones the smallest. The objectives
-            # stand in an array first, so that a compiler can vectorize this loop.
-            price = omega if split_by_surrogate else delay_price
-            step = 0.0 if split_by_surrogate else outage_price
-            for k in range(n_options):
-                d = n * (
-                    local_delay[k]
-                    + remote_delay[k] * host_slowdown
-                    + offload_bits[k] * seconds_per_bit
-                )
-                e = charged * local_energy[k] + n * (offload_bits[k] * (p * seconds_per_bit))
-                objective[k] = price * d + energy_price * e + (step if d > deadline else 0.0)
-            least = objective[0]
-            for k in range(1, n_options):
-                least = min(least, objective[k])
-            while objective[option] > least:
-                option += 1
-
-            if stage_limit is not None:
-                computing = max(local_delay[option], remote_delay[option] * host_slowdown)
-                if n * max(computing, offload_bits[option] * seconds_per_bit) > stage_limit:
-                    least = FOREVER
-                    for k in range(n_options):
-                        computing = max(local_delay[k], remote_delay[k] * host_slowdown)
-                        longest = max(computing, offload_bits[k] * seconds_per_bit)
-                        if longest < least:
-                            least = longest
-                            option = k
-
-            delay = n * (
-                local_delay[option]
-                + remote_delay[option] * host_slowdown
-                + offload_bits[option] * seconds_per_bit
-            )
-            energy = charged * local_energy[option] + n * (
-                offload_bits[option] * (p * seconds_per_bit)
-            )
-
-            if exact is not None:
-                fastest = FOREVER
-                if r_max[t] > 0.0:
-                    fastest = nats_per_bit / (r_max[t] * bandwidth)
-                for k in range(n_options):
-                    computing = n * (local_delay[k] + remote_delay[k] * host_slowdown)
-                    bits = n * offload_bits[k]
-                    left = deadline - computing
-                    # Only where the rate above misses the deadline, and a faster one meets it.
-                    if bits * seconds_per_bit > left and left > 0.0 and left >= bits * fastest:
-                        r = bits * nats_per_bit / (left * bandwidth)
-                        p = min(p_max, math.expm1(r) * noise_power / gain[t])
-                        e = charged * local_energy[k] + p * left
-                        cost = delay_price * deadline + energy_price * e
-                        if cost < least:
-                            least = cost
-                            option = k
-                            rate = bits / left
-                            delay = deadline
-                            energy = e
-                            inside = 1.0
-
-            if offload_bits[option] == 0.0:
+    n_options = options.n
+    local_delay, remote_delay = options.local_delay, options.remote_delay
+    offload_bits, local_energy = options.offload_bits, options.local_energy
+    objective = costs.objective
+    deadline = prices.deadline
+    for start in range(0, slots.n, BLOCK):
+        stop = min(start + BLOCK, slots.n)
+        for i in range(BLOCK):
+            costs.g_min[i] = -1.0
+            costs.is_known[3 * i] = False
+            costs.is_known[3 * i + 1] = False
+        for v in range(prices.n):
+            Z = sums.Z[v]
+            H = sums.H[v]
+            energy_price = prices.energy[v]
+            for t in range(start, stop):
+                n = float(slots.arrivals[t])
+                option = 0
                 rate = 0.0
-            else:
-                totals[SENT] += 1.0
-                totals[RATE_INSIDE] += inside
+                delay = 0.0
+                energy = 0.0
+                charged = 0.0
 
-        if keep_history:
-            option_history[t] = option
-            rate_history[t] = rate
-            delay_history[t] = delay
-            energy_history[t] = energy
-            z_history[t] = Z
-            h_history[t] = H
+                if n > 0.0:
+                    charged = 1.0 if setting.energy_per_slot else n
+                    host_slowdown = 1.0 / slots.availability[t]
+                    delay_price = Z if prices.virtual_queues else prices.delay
+                    outage_price = H if prices.virtual_queues else prices.outage
+                    # Rate (19). c is the point where g(r) must be.
+                    omega = delay_price
+                    if exact is None:
+                        omega = delay_price + outage_price / deadline
+                    i = t & (BLOCK - 1)
+                    row = 3 * i
+                    inside = 0.0
+                    r = slots.r_max[t]
+                    p = setting.p_max
+                    if energy_price > 0.0 and not prices.at_p_max:
+                        c = omega / energy_price * (slots.gain[t] / setting.noise_power)
+                        if c < slots.g_max[t]:
+                            if costs.g_min[i] < 0.0:
+                                snr = setting.p_min * slots.gain[t] / setting.noise_power
+                                costs.r_min[i] = log1p(snr)
+                                costs.g_min[i] = stationarity(costs.r_min[i], snr)
+                            row = 3 * i + 1
+                            r = costs.r_min[i]
+                            p = setting.p_min
+                            if c > costs.g_min[i]:
+                                row = 3 * i + 2
+                                r = stationary_rate(c, slots.r_max[t])
+                                p = math.expm1(r) * setting.noise_power / slots.gain[t]
+                                inside = 1.0
 
-        option_histogram[option] += 1
-        totals[DELAY] += delay
-        totals[ENERGY] += energy
-        totals[ARRIVALS] += n
-        totals[CHARGED] += charged
-        totals[Z_SUM] += Z
-        totals[H_SUM] += H
-        totals[LONGEST_DELAY] = max(totals[LONGEST_DELAY], delay)
+                    # Option: the least objective of (17), of equal ones the smallest. The
+                    # objectives are put into an array first, so that a compiler can vectorize.
+                    price = omega if prices.split_by_surrogate else delay_price
+                    step = 0.0 if prices.split_by_surrogate else outage_price
+                    if costs.is_known[row] and inside == 0.0:
+                        for k in range(n_options):
+                            d = costs.delay[row][k]
+                            e = costs.energy[row][k]
+                            late = step if d > deadline else 0.0
+                            objective[k] = price * d + energy_price * e + late
+                    else:
+                        rate = r * setting.bandwidth / nats_per_bit
+                        seconds_per_bit = FOREVER
+                        if rate > 0.0:
+                            seconds_per_bit = 1.0 / rate
+                        joules_per_bit = p * seconds_per_bit
+                        costs.is_known[row] = True
+                        costs.rate[row] = rate
+                        costs.seconds_per_bit[row] = seconds_per_bit
+                        for k in range(n_options):
+                            d = n * (
+                                local_delay[k]
+                                + remote_delay[k] * host_slowdown
+                                + offload_bits[k] * seconds_per_bit
+                            )
+                            e = charged * local_energy[k] + n * (offload_bits[k] * joules_per_bit)
+                            costs.delay[row][k] = d
+                            costs.energy[row][k] = e
+                            late = step if d > deadline else 0.0
+                            objective[k] = price * d + energy_price * e + late
+                    least = objective[0]
+                    for k in range(1, n_options):
+                        least = min(least, objective[k])
+                    while objective[option] > least:
+                        option += 1
 
-        # Virtual queues (13) and (14).
-        outage = 1.0 if delay > d_max else 0.0
-        totals[OUTAGES] += outage
-        Z = max(0.0, Z + delay - d_avg)
-        H = max(0.0, H + outage - epsilon)
-    queues[0] = Z
-    queues[1] = H
+                    if stage_limit is not None:
+                        seconds_per_bit = costs.seconds_per_bit[row]
+                        computing = max(local_delay[option], remote_delay[option] * host_slowdown)
+                        if n * max(computing, offload_bits[option] * seconds_per_bit) > stage_limit:
+                            least = FOREVER
+                            for k in range(n_options):
+                                computing = max(local_delay[k], remote_delay[k] * host_slowdown)
+                                longest = max(computing, offload_bits[k] * seconds_per_bit)
+                                if longest < least:
+                                    least = longest
+                                    option = k
+
+                    rate = costs.rate[row]
+                    delay = costs.delay[row][option]
+                    energy = costs.energy[row][option]
+
+                    if exact is not None:
+                        seconds_per_bit = costs.seconds_per_bit[row]
+                        fastest = FOREVER
+                        if slots.r_max[t] > 0.0:
+                            fastest = nats_per_bit / (slots.r_max[t] * setting.bandwidth)
+                        for k in range(n_options):
+                            computing = n * (local_delay[k] + remote_delay[k] * host_slowdown)
+                            bits = n * offload_bits[k]
+                            left = deadline - computing
+                            # Only where the rate above misses the deadline, and a faster one
+                            # meets it.
+                            misses = bits * seconds_per_bit > left
+                            if misses and left > 0.0 and left >= bits * fastest:
+                                r = bits * nats_per_bit / (left * setting.bandwidth)
+                                p = math.expm1(r) * setting.noise_power / slots.gain[t]
+                                p = min(setting.p_max, p)
+                                e = charged * local_energy[k] + p * left
+                                cost = delay_price * deadline + energy_price * e
+                                if cost < least:
+                                    least = cost
+                                    option = k
+                                    rate = bits / left
+                                    delay = deadline
+                                    energy = e
+                                    inside = 1.0
+
+                    if offload_bits[option] == 0.0:
+                        rate = 0.0
+                    else:
+                        sums.sending[v] += 1.0
+                        sums.rate_inside[v] += inside
+
+                if series is not None:
+                    series.option[t][v] = option
+                    series.rate[t][v] = rate
+                    series.delay[t][v] = delay
+                    series.energy[t][v] = energy
+                    series.Z[t][v] = Z
+                    series.H[t][v] = H
+
+                sums.histogram[v][option] += 1
+                sums.delay[v] += delay
+                sums.energy[v] += energy
+                sums.arrivals[v] += n
+                sums.charged[v] += charged
+                sums.Z_sum[v] += Z
+                sums.H_sum[v] += H
+                sums.longest_delay[v] = max(sums.longest_delay[v], delay)
+
+                # Virtual queues (13) and (14).
+                outage = 1.0 if delay > setting.d_max else 0.0
+                sums.outages[v] += outage
+                Z = max(0.0, Z + delay - setting.d_avg)
+                H = max(0.0, H + outage - setting.epsilon)
+            sums.Z[v] = Z
+            sums.H[v] = H
 
 
 def have_settled(z_growth, h_growth, n_slots, d_avg, d_max, epsilon, tolerance):

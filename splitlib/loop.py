@@ -7,8 +7,9 @@ kernel takes it from there. A function that looks at one `Slot` at a time can st
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numba
@@ -27,11 +28,11 @@ _CHUNK = 16384
 class Loops(NamedTuple):
     """The two functions of the kernel, plain or compiled."""
 
-    rate_limits: Any
+    fill_upper_limits: Any
     run_slots: Any
 
 
-PLAIN = Loops(kernel.rate_limits, kernel.run_slots)
+PLAIN = Loops(kernel.fill_upper_limits, kernel.run_slots)
 COMPILED = Loops(*(numba.njit(loop, cache=True, nogil=True, error_model="numpy") for loop in PLAIN))
 
 
@@ -54,8 +55,8 @@ class Rule:
         The largest rate; that of (19); or the one that is best with the step.
     energy_price, delay_price, outage_price : float
         At least 0.
-    learns : bool
-        Whether V, Z and H stand in the place of the three prices, as in (17).
+    virtual_queues : bool
+        Whether V, Z and H are the three prices, as in (17).
     deadline : {"d_max", "d_avg"}
         Field of the scenario with the delay above which the policy sees an outage.
     stage_limit : {"d_max"}, optional
@@ -73,7 +74,7 @@ class Rule:
     energy_price: float = 0.0
     delay_price: float = 0.0
     outage_price: float = 0.0
-    learns: bool = False
+    virtual_queues: bool = False
     deadline: Literal["d_max", "d_avg"] = "d_max"
     stage_limit: Literal["d_max"] | None = None
 
@@ -223,17 +224,29 @@ def _costs(
     return local + sending + remote, charged * profile.local_energy + power * sending  # (8), (11)
 
 
-class Run:
-    """One rule on its way through a trace, with what it adds up.
+class SlotLoop:
+    """One rule on its way through a trace, for several V side by side, and what they add up.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    trace : Trace
+    rule : Rule or function of the slot
+    V : sequence of float
+        Weights of energy, in s²/J; one for each run.
+    history : bool
+        Whether to keep the series.
+    loops : Loops
+        Plain or compiled.
 
     Attributes
     ----------
-    totals : ndarray of shape (N_TOTALS,)
-        Sums since `start_measuring`, see `splitlib.kernel`.
-    queues, initial_queues : ndarray of shape (2,)
-        Z (in s) and H now, and at `start_measuring`.
-    history : tuple of 6 ndarrays
-        Splitting point, rate, delay, energy, Z and H of each slot; empty if not kept.
+    sums : kernel.Sums
+        Since `start_measuring`.
+    initial_queues : ndarray of shape (2, n_V)
+        Z (in s) and H at `start_measuring`.
+    series : kernel.Series or None
+        With the splitting point as option.
     """
 
     def __init__(
@@ -241,106 +254,131 @@ class Run:
         scenario: Scenario,
         trace: Trace,
         rule: Rule | Decide,
-        V: float,
+        V: Sequence[float] = (1.0,),
         history: bool = False,
         loops: Loops = COMPILED,
     ) -> None:
-        self._scenario, self._trace, self._V, self._loops = scenario, trace, float(V), loops
+        self._scenario, self._trace, self._loops = scenario, trace, loops
         self._decide = None if isinstance(rule, Rule) else rule
-        self._rule = rule if isinstance(rule, Rule) else Rule.over(scenario)
-        self.queues = np.zeros(2)
-        self.totals = np.zeros(kernel.N_TOTALS)
-        self._histogram = np.zeros(self._rule.splits.size, dtype=np.int64)
-        self._objective = np.empty(self._rule.splits.size)
-        self._keep_history = history
-        shape = trace.n_slots if history else 0
-        self.history = (np.empty(shape, dtype=np.int64), *np.empty((5, shape)))
+        self._rule = rule = rule if isinstance(rule, Rule) else Rule.over(scenario)
+        self._V = np.array(V, dtype=float)
+        n, n_options = self._V.size, rule.splits.size
+        self._options = kernel.Options(*rule.costs, n_options)
+        self._prices = kernel.Prices(
+            energy=self._V if rule.virtual_queues else np.full(n, float(rule.energy_price)),
+            delay=float(rule.delay_price),
+            outage=float(rule.outage_price),
+            virtual_queues=rule.virtual_queues,
+            at_p_max=rule.rate == "p_max",
+            split_by_surrogate=scenario.split_objective == rule.rate == "surrogate",
+            deadline=float(getattr(scenario, rule.deadline)),
+            n=n,
+        )
+        self._exact = True if rule.rate == "exact" else None
+        self._stage_limit = float(getattr(scenario, rule.stage_limit)) if rule.stage_limit else None
+        self._setting = kernel.Setting(
+            bandwidth=float(scenario.bandwidth),
+            noise_power=float(scenario.noise_psd * scenario.bandwidth),
+            p_min=float(scenario.p_min),
+            p_max=float(scenario.p_max),
+            d_avg=float(scenario.d_avg),
+            d_max=float(scenario.d_max),
+            epsilon=float(scenario.epsilon),
+            energy_per_slot=scenario.local_energy_per == "slot",
+        )
+        rows = 3 * kernel.BLOCK
+        self._costs = kernel.Costs(
+            np.zeros(rows, dtype=bool),
+            *np.empty((2, rows)),
+            *np.empty((2, rows, n_options)),
+            *np.empty((2, kernel.BLOCK)),
+            np.empty(n_options),
+        )
+        self.sums = kernel.Sums(*np.zeros((12, n)), np.zeros((n, n_options), dtype=np.int64))
+        shape = trace.n_slots, n
+        kept = (np.empty(shape, dtype=np.int64), *np.empty((5, *shape))) if history else None
+        self.series = kernel.Series(*kept) if kept else None
         self.start_measuring()
 
     def start_measuring(self) -> None:
         """Forget all sums, and keep the queues."""
-        self.initial_queues = self.queues.copy()
-        self._histogram[:] = 0
-        self.totals[:] = 0
+        Z, H, *others = self.sums
+        self.initial_queues = np.array([Z, H])
+        for values in others:
+            values[:] = 0
 
     @property
     def split_histogram(self) -> NDArray[np.int64]:
-        """Slots at each splitting point since `start_measuring`; shape ``(J + 1,)``."""
-        counts = np.zeros(len(self._scenario.network.stages) + 1, dtype=np.int64)
-        np.add.at(counts, self._rule.splits, self._histogram)
+        """Slots at each splitting point since `start_measuring`; shape ``(n_V, J + 1)``."""
+        counts = np.zeros((self._V.size, len(self._scenario.network.stages) + 1), dtype=np.int64)
+        np.add.at(counts, (slice(None), self._rule.splits), self.sums.histogram)
         return counts
 
-    def advance(self, slots: slice, limits: Any) -> None:
-        """Run ``slots``; ``limits`` holds their r_max and g_max."""
-        if self._decide is None:
-            everything = slice(0, self._rule.splits.size)
-            self._run(slots, limits, everything, self._scenario.p_max, self._loops)
-        else:
-            for t in range(slots.start, slots.stop):
-                self._ask(self._decide, t)
-        if self._keep_history:
-            options = self.history[0]
-            options[slots] = self._rule.splits[options[slots]]
+    def run(self, burn_in: int = 0) -> None:
+        """Go through all slots, chunk by chunk, and measure those after the burn-in."""
+        trace, scenario = self._trace, self._scenario
+        limits = np.empty((2, min(_CHUNK, trace.n_slots)))
+        for start, stop in ((0, burn_in), (burn_in, trace.n_slots)):
+            self.start_measuring()
+            for first in range(start, stop, _CHUNK):
+                slots = slice(first, min(first + _CHUNK, stop))
+                self.advance(slots, upper_limits(scenario, trace.gain[slots], limits, self._loops))
 
-    def _ask(self, decide: Decide, t: int) -> None:
+    def advance(self, slots: slice, limits: Any) -> None:
+        """Go through some slots, of which `upper_limits` gave ``limits``."""
+        if self._decide is not None:
+            for t, v in product(range(slots.start, slots.stop), range(self._V.size)):
+                self._ask(self._decide, t, v)
+            return
+        series = kernel.Series(*(each[slots] for each in self.series)) if self.series else None
+        self._loops.run_slots(
+            self._slots(slots, *limits),
+            self._options,
+            self._prices,
+            self._exact,
+            self._stage_limit,
+            self._setting,
+            self._costs,
+            self.sums,
+            series,
+        )
+        if series:
+            series.option[:] = self._rule.splits[series.option]
+
+    def _slots(self, slots: slice, r_max: Any, g_max: Any) -> kernel.Slots:
+        trace = self._trace
+        observed = trace.gain[slots], trace.availability[slots], trace.arrivals[slots]
+        return kernel.Slots(*observed, r_max, g_max, slots.stop - slots.start)
+
+    def _ask(self, decide: Decide, t: int, v: int) -> None:
         """Run one slot as ``decide`` wants it: with one option, at the power of its rate."""
         scenario, trace = self._scenario, self._trace
         split, r, power = 0, 0.0, scenario.p_max
         if trace.arrivals[t] > 0:
             gain = float(trace.gain[t])
             low, high = (_rate(scenario, gain, limit) for limit in (scenario.p_min, power))
-            Z, H = self.queues
-            observed = float(trace.availability[t]), int(trace.arrivals[t]), float(Z), float(H)
-            slot = Slot(gain, *observed, self._V, low, high, scenario)
+            observed = float(trace.availability[t]), int(trace.arrivals[t])
+            queues = float(self.sums.Z[v]), float(self.sums.H[v])
+            slot = Slot(gain, *observed, *queues, float(self._V[v]), low, high, scenario)
             split, rate = _checked(decide(slot), slot, t)
             r = rate * math.log(2) / scenario.bandwidth
             power = _power(scenario, gain, rate) if rate > 0 else scenario.p_min
-        single = slice(split, split + 1)
-        self._run(slice(t, t + 1), ([r], [0.0]), single, power, PLAIN)
-        if self._keep_history:
-            self.history[0][t] = split
-
-    def _run(
-        self,
-        slots: slice,
-        limits: Any,
-        options: slice,
-        p_max: float,
-        loops: Loops,
-    ) -> None:
-        scenario, trace, rule = self._scenario, self._trace, self._rule
-        loops.run_slots(
-            trace.gain[slots],
-            trace.availability[slots],
-            trace.arrivals[slots],
-            *limits,
-            slots.stop - slots.start,
-            *(cost[options] for cost in rule.costs),
-            options.stop - options.start,
-            rule.rate == "p_max",
-            True if rule.rate == "exact" else None,
-            rule.learns,
-            scenario.split_objective == "surrogate" and rule.rate == "surrogate",
-            scenario.local_energy_per == "slot",
-            self._V if rule.learns else float(rule.energy_price),
-            float(rule.delay_price),
-            float(rule.outage_price),
-            getattr(scenario, rule.deadline),
-            getattr(scenario, rule.stage_limit) if rule.stage_limit else None,
-            scenario.bandwidth,
-            scenario.noise_psd * scenario.bandwidth,
-            scenario.p_min,
-            p_max,
-            scenario.d_avg,
-            scenario.d_max,
-            scenario.epsilon,
-            self.queues,
-            self.totals,
-            self._histogram[options],
-            self._objective,
-            self._keep_history,
-            *(series[slots] for series in self.history),
+        here, one, option = slice(t, t + 1), slice(v, v + 1), slice(split, split + 1)
+        *sums, histogram = (each[one] for each in self.sums)
+        series = kernel.Series(*(each[here, one] for each in self.series)) if self.series else None
+        kernel.run_slots(
+            self._slots(here, [r], [0.0]),
+            kernel.Options(*(cost[option] for cost in self._rule.costs), 1),
+            self._prices._replace(energy=self._prices.energy[one], n=1),
+            self._exact,
+            self._stage_limit,
+            self._setting._replace(p_max=power),
+            self._costs,
+            kernel.Sums(*sums, histogram[:, option]),
+            series,
         )
+        if series:
+            series.option[:] = split
 
 
 def _rate(scenario: Scenario, gain: float, power: float) -> float:
@@ -356,7 +394,7 @@ def _power(scenario: Scenario, gain: float, rate: float) -> float:
 
 
 def _checked(decision: Any, slot: Slot, t: int) -> tuple[int, float]:
-    """Return what an own policy has decided; raise unless it is possible."""
+    """Return what a custom policy has decided; raise unless it is possible."""
     try:
         split, rate = decision
         split, rate = int(split), float(rate)
@@ -378,29 +416,11 @@ def _checked(decision: Any, slot: Slot, t: int) -> tuple[int, float]:
     return split, min(max(rate, slot.rate_min), slot.rate_max)
 
 
-def rate_limits(
+def upper_limits(
     scenario: Scenario, gain: NDArray[np.float64], limits: Any = None, loops: Loops = COMPILED
 ) -> Any:
     """Return r_max and g_max of some slots, written to ``limits``; shape ``(2, n)``."""
     limits = np.empty((2, gain.size)) if limits is None else limits
     noise_power = scenario.noise_psd * scenario.bandwidth
-    loops.rate_limits(gain, gain.size, noise_power, scenario.p_max, *limits)
+    loops.fill_upper_limits(gain, gain.size, noise_power, scenario.p_max, *limits)
     return limits
-
-
-def run_through(
-    scenario: Scenario, trace: Trace, runs: Sequence[Run], burn_in: int, loops: Loops = COMPILED
-) -> None:
-    """Take all ``runs`` through the trace, and let them measure what follows the burn-in.
-
-    What depends on the trace alone is prepared once, chunk by chunk, for all of them.
-    """
-    limits = np.empty((2, min(_CHUNK, trace.n_slots)))
-    for start, stop in ((0, burn_in), (burn_in, trace.n_slots)):
-        for run in runs:
-            run.start_measuring()
-        for first in range(start, stop, _CHUNK):
-            slots = slice(first, min(first + _CHUNK, stop))
-            rate_limits(scenario, trace.gain[slots], limits, loops)
-            for run in runs:
-                run.advance(slots, limits)

@@ -35,7 +35,15 @@ import numpy as np
 
 from splitlib import kernel
 from splitlib._check import check_choice, check_integer, check_real
-from splitlib.bound import Bound, Point, lower_bound, means_of, priced
+from splitlib.bound import (
+    MOST_DOUBLINGS,
+    Bound,
+    Point,
+    lower_bound,
+    means_of,
+    priced,
+    raise_prices,
+)
 from splitlib.loop import Decide, Rule, Slot
 from splitlib.network import Conv2d, Network
 from splitlib.scenario import Scenario
@@ -49,7 +57,7 @@ _ANY_PRICE = kernel.FOREVER
 
 def adaptive(scenario: Scenario, trace: Trace) -> Rule:
     """Return the paper's controller: rate by (19), splitting point by (17)."""
-    return Rule.over(scenario, rate="surrogate", learns=True)
+    return Rule.over(scenario, rate="surrogate", virtual_queues=True)
 
 
 def exact(scenario: Scenario, trace: Trace) -> Rule:
@@ -57,7 +65,7 @@ def exact(scenario: Scenario, trace: Trace) -> Rule:
 
     Its prices are still the virtual queues, so that it knows no statistics either.
     """
-    return Rule.over(scenario, rate="exact", learns=True)
+    return Rule.over(scenario, rate="exact", virtual_queues=True)
 
 
 def full_offloading(scenario: Scenario, trace: Trace) -> Rule:
@@ -325,15 +333,13 @@ def clairvoyant(scenario: Scenario, trace: Trace, *, bound: Bound | None = None)
         If no policy keeps the limits.
     """
     bound = bound or lower_bound(scenario, trace)
-    prices = np.array([bound.delay_price, bound.outage_price])
-    limits = np.array([scenario.d_avg, scenario.epsilon])
-    for doubling in range(30):
-        rule = priced(scenario, 1.0, *prices)
+    prices = np.array([1.0, bound.delay_price, bound.outage_price])
+    for doubling in range(MOST_DOUBLINGS):
+        rule = priced(scenario, *prices)
         (point,) = means_of(scenario, trace, [rule])
-        missed = np.array(point[1:]) > limits
-        if not missed.any():
+        limits = scenario.d_avg, scenario.epsilon
+        if not raise_prices(prices, point.delay, point.outage, *limits, doubling):
             return rule
-        prices[missed] *= 1 + 1e-7 * 2**doubling
     return priced(scenario, 0.0, 1.0, 0.0)  # the fastest: it keeps what can be kept
 
 
@@ -419,7 +425,7 @@ LABELS = {
 }
 
 
-def find(policy: str | Policy) -> Policy:
+def policy_of(policy: str | Policy) -> Policy:
     """Return a policy by its name, or itself."""
     return POLICIES[policy] if isinstance(policy, str) else policy
 

@@ -28,8 +28,8 @@ from splitlib._check import (
     check_integer,
     check_real,
 )
-from splitlib.loop import COMPILED, Loops, Run, run_through
-from splitlib.policies import Policy, check_policy, find, name_of
+from splitlib.loop import COMPILED, Loops, SlotLoop
+from splitlib.policies import Policy, check_policy, name_of, policy_of
 from splitlib.scenario import Scenario
 from splitlib.statistics import confidence_interval
 from splitlib.trace import Trace, cell_rng, draw_slots
@@ -225,11 +225,11 @@ def simulate(
     check_policy(policy)
     check_burn_in(burn_in, trace.n_slots)
     check_bool("history", history)
-    (result,) = run(scenario, trace, [V], policy, burn_in, history)
+    (result,) = simulate_each(scenario, trace, [V], policy, burn_in, history)
     return result
 
 
-def run(
+def simulate_each(
     scenario: Scenario,
     trace: Trace,
     V: Sequence[float],
@@ -238,47 +238,34 @@ def run(
     history: bool = False,
     loops: Loops = COMPILED,
 ) -> list[Result]:
-    """Run one policy for several V on one trace; the arguments have been checked."""
+    """Return the result of each V, simulated side by side; the arguments have been checked."""
     # What knows a trace in advance knows the slots that count.
-    rule = find(policy)(scenario, trace.after(burn_in))
-    runs = [Run(scenario, trace, rule, v, history, loops) for v in V]
-    run_through(scenario, trace, runs, burn_in, loops)
+    rule = policy_of(policy)(scenario, trace.after(burn_in))
+    loop = SlotLoop(scenario, trace, rule, V, history, loops)
+    loop.run(burn_in)
+    sums, histograms, n_measured = loop.sums, loop.split_histogram, trace.n_slots - burn_in
     return [
-        _result(scenario, trace, name_of(policy), v, burn_in, done, history)
-        for v, done in zip(V, runs, strict=True)
+        Result(
+            policy=name_of(policy),
+            V=float(weight),
+            n_slots=trace.n_slots,
+            burn_in=burn_in,
+            total_delay=float(sums.delay[v]),
+            total_energy=float(sums.energy[v]),
+            longest_delay=float(sums.longest_delay[v]),
+            outages=int(sums.outages[v]),
+            arrivals=int(sums.arrivals[v]),
+            sending_slots=int(sums.sending[v]),
+            rate_inside_slots=int(sums.rate_inside[v]),
+            full_local_energy=float(sums.charged[v] * scenario.profile.local_energy[-1]),
+            split_histogram=histograms[v],
+            initial_queues=loop.initial_queues[:, v],
+            final_queues=np.array([sums.Z[v], sums.H[v]]),
+            mean_queues=np.array([sums.Z_sum[v], sums.H_sum[v]]) / n_measured,
+            history=History(*(each[:, v] for each in loop.series)) if loop.series else None,
+        )
+        for v, weight in enumerate(V)
     ]
-
-
-def _result(
-    scenario: Scenario,
-    trace: Trace,
-    policy: str,
-    V: float,
-    burn_in: int,
-    run: Run,
-    history: bool,
-) -> Result:
-    """Return what a run has measured."""
-    totals = run.totals
-    return Result(
-        policy=policy,
-        V=float(V),
-        n_slots=trace.n_slots,
-        burn_in=burn_in,
-        total_delay=float(totals[kernel.DELAY]),
-        total_energy=float(totals[kernel.ENERGY]),
-        longest_delay=float(totals[kernel.LONGEST_DELAY]),
-        outages=int(totals[kernel.OUTAGES]),
-        arrivals=int(totals[kernel.ARRIVALS]),
-        sending_slots=int(totals[kernel.SENT]),
-        rate_inside_slots=int(totals[kernel.RATE_INSIDE]),
-        full_local_energy=float(totals[kernel.CHARGED] * scenario.profile.local_energy[-1]),
-        split_histogram=run.split_histogram,
-        initial_queues=run.initial_queues,
-        final_queues=run.queues,
-        mean_queues=totals[[kernel.Z_SUM, kernel.H_SUM]] / (trace.n_slots - burn_in),
-        history=History(*run.history) if history else None,
-    )
 
 
 #: What a sweep reports of each run: name, how to read it off the result, long name, unit.
@@ -466,7 +453,7 @@ def sweep_scenarios(
             world = (at.mean_gain, at.alpha_min)  # all that differs between their traces
             if world not in traces:
                 traces[world] = draws.trace(at)
-            found[name] = run(at, traces[world], weights[name], policy, burn_in)
+            found[name] = simulate_each(at, traces[world], weights[name], policy, burn_in)
         return found
 
     cells = list(product(alphas, exponents, seeds))
