@@ -33,7 +33,7 @@ from splitlib.network import (
     Stage,
 )
 from splitlib.parameters import check_parameters
-from splitlib.policies import POLICIES, online
+from splitlib.policies import POLICIES, online, register
 from splitlib.scenario import Profile, Scenario
 from splitlib.simulate import (
     SETTLED_TOLERANCE,
@@ -104,6 +104,7 @@ __all__ = [
     "over_seeds",
     "page_trace",
     "policies",
+    "register",
     "settled",
     "simulate",
     "slot_costs",

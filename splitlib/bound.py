@@ -39,7 +39,6 @@ import numpy as np
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-from splitlib import kernel
 from splitlib._check import check_instance, check_real
 from splitlib.loop import Rule, SlotLoop, upper_limits
 from splitlib.scenario import Scenario
@@ -154,9 +153,7 @@ def next_prices(energies, delays, outages, n, d_avg, epsilon, tolerance, prices,
         return True
     if n > 2:
         i = n - 1
-        value = energies[i] + (
-            prices[1] * (delays[i] - d_avg) + prices[2] * (outages[i] - epsilon)
-        )
+        value = energies[i] + (prices[1] * (delays[i] - d_avg) + prices[2] * (outages[i] - epsilon))
         if value > best[0]:
             best[0] = value
             best[1] = prices[1]

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from splitlib._check import check_bool, check_burn_in, check_instance, check_integer, check_real
-from splitlib.bound import lower_bound
-from splitlib.policies import POLICIES, Policy, check_policy, clairvoyant, name_of
+from splitlib.bound import Bound, lower_bound
+from splitlib.policies import POLICIES, PolicyFunction, check_policy, name_of
 from splitlib.scenario import Scenario
 from splitlib.simulate import SETTLED_TOLERANCE, check_axis, check_seeds, simulate_each
 from splitlib.statistics import confidence_interval
@@ -35,7 +35,7 @@ _VARIABLES = {
 
 def compare(
     scenario: Scenario,
-    policies: Sequence[str | Policy] = tuple(POLICIES),
+    policies: Sequence[str | PolicyFunction] | None = None,
     V: float = 3.0,
     alpha_max: ArrayLike | None = None,
     path_loss_exponent: ArrayLike | None = None,
@@ -64,8 +64,8 @@ def compare(
         Over ``policy``, ``alpha_max``, ``path_loss_exponent`` and ``seed``: ``energy_saving``,
         ``mean_energy`` (J per slot), ``mean_delay``, ``median_delay`` (s), ``outage``, and
         ``gap``, by how much the highest possible saving on this trace is more: less than 0 only
-        where a limit is broken, or features are compressed (`splitlib.policies.COMPRESSING`); and
-        ``bound``, that highest possible saving, without ``policy``.
+        where a limit is broken, or the policy ``compresses``; and ``bound``, that highest possible
+        saving, without ``policy``.
 
     Raises
     ------
@@ -81,6 +81,7 @@ def compare(
     True
     """
     check_instance("scenario", scenario, Scenario)
+    policies = list(POLICIES) if policies is None else policies
     if isinstance(policies, str) or not len(policies):
         raise ValueError(f"policies must be a non-empty sequence of policies, got {policies!r}")
     for policy in policies:
@@ -104,11 +105,9 @@ def compare(
         at = replace(scenario, alpha_max=alpha, path_loss_exponent=exponent)
         trace = draw_trace(at, n_slots, rng=cell_rng(at, seed))
         bound = lower_bound(at, trace.after(burn_in))
-        solved = partial(clairvoyant, bound=bound)  # the work of finding the prices is done
         rows = []
         for policy in policies:
-            chosen = solved if policy == "clairvoyant" else policy
-            (result,) = simulate_each(at, trace, [V], chosen, burn_in, history=True)
+            (result,) = simulate_each(at, trace, [V], _solved(policy, bound), burn_in, history=True)
             assert result.history is not None
             median = float(np.median(result.history.delay[burn_in:]))
             saving = result.energy_saving
@@ -132,6 +131,14 @@ def compare(
     about = {"long_name": "highest possible energy saving", "units": "1"}
     data["bound"] = (tuple(axes), np.reshape(bounds, shape), about)
     return data.assign_attrs(V=V, n_slots=n_slots, burn_in=burn_in)
+
+
+def _solved(policy: str | PolicyFunction, bound: Bound) -> str | PolicyFunction:
+    """Return the policy, or with the bound if it would otherwise compute that again."""
+    entry = POLICIES.get(policy) if isinstance(policy, str) else None
+    if entry and entry.hindsight and entry.hindsight.choice == "best prices":
+        return partial(entry.function, bound=bound)
+    return policy
 
 
 def comparison(

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from splitlib.compare import comparison
 from splitlib.kernel import have_settled
-from splitlib.policies import LABELS
+from splitlib.policies import POLICIES
 from splitlib.scenario import Scenario
 from splitlib.simulate import SETTLED_TOLERANCE, Result, settled
 from splitlib.statistics import confidence_interval
@@ -553,9 +553,9 @@ def policy_label(policy: str) -> str:
     Policies that share a row because they coincide are joined by a plus: ``"neurosurgeon+dads"``.
     """
     names = policy.split("+")
-    if not set(names) <= LABELS.keys():
+    if not set(names) <= POLICIES.keys():
         return policy.replace("_", " ")
-    label = ", ".join(LABELS[name] for name in names)
+    label = ", ".join(POLICIES[name].label for name in names)
     return label.replace("D_max", r"$D_{\max}$").replace("D_avg", r"$D_{\mathrm{avg}}$")
 
 

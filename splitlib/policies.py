@@ -13,6 +13,9 @@ have this one signature, so that they interchange. Free numbers are keywords wit
 >>> sl.simulate(scenario, trace, policy=gentle).policy
 'bottleneck(split=3, factor=8)'
 
+`register` gives a policy a name and a label, by which simulations, figures, tables and the slider
+panel know it.
+
 Of the trace, most policies look at one slot after the other. `best_static`, `auto_split` and
 `clairvoyant` know all of it in advance, as nobody could: they bound what their kind can do.
 
@@ -28,8 +31,8 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -38,7 +41,6 @@ from splitlib._check import check_choice, check_integer, check_real
 from splitlib.bound import (
     MOST_DOUBLINGS,
     Bound,
-    Point,
     lower_bound,
     means_of,
     priced,
@@ -49,17 +51,123 @@ from splitlib.network import Conv2d, Network
 from splitlib.scenario import Scenario
 from splitlib.trace import Trace
 
-Policy: TypeAlias = Callable[[Scenario, Trace], Rule | Decide]
+PolicyFunction: TypeAlias = Callable[[Scenario, Trace], Rule | Decide]
+
+
+class Hindsight(NamedTuple):
+    """How a policy that knows the whole trace in advance decides.
+
+    Attributes
+    ----------
+    rules : function
+        Returns the rules of a scenario that it chooses from.
+    choice : {"least energy", "least delay", "best prices"}
+        It takes the rule of least mean energy within both limits, or of least mean delay; or the
+        only rule, at the prices of the bound.
+    """
+
+    rules: Callable[[Scenario], list[Rule]]
+    choice: Literal["least energy", "least delay", "best prices"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """An entry of `POLICIES`, which can be called as its function can.
+
+    Attributes
+    ----------
+    name : str
+        By which `splitlib.simulate` and all others know it.
+    label : str
+        What figures and tables call it.
+    function : function
+        Of scenario and trace.
+    hindsight : Hindsight, optional
+        For a policy that looks at the whole trace in advance.
+    compresses : bool
+        Whether it sends less than the network's own features. The bound of `splitlib.lower_bound`
+        is for the network as it is, so that such a policy may pass it.
+    """
+
+    name: str
+    label: str
+    function: PolicyFunction
+    hindsight: Hindsight | None = None
+    compresses: bool = False
+
+    def __call__(self, scenario: Scenario, trace: Trace) -> Rule | Decide:
+        """Return what decides each slot."""
+        return self.function(scenario, trace)
+
+
+#: All policies that have a name, in the order in which figures and tables number them.
+POLICIES: dict[str, Policy] = {}
+
+_Function = TypeVar("_Function", bound=PolicyFunction)
+
+
+def register(
+    label: str,
+    *,
+    name: str | None = None,
+    hindsight: Hindsight | None = None,
+    compresses: bool = False,
+) -> Callable[[_Function], _Function]:
+    """Return a decorator that puts a policy into `POLICIES`, and leaves the function as it is.
+
+    Parameters
+    ----------
+    label : str
+        What figures and tables call it.
+    name : str, optional
+        By default that of the function.
+    hindsight, compresses
+        See `Policy`.
+
+    Returns
+    -------
+    decorator
+
+    Raises
+    ------
+    ValueError
+        If the name is taken, or there is none.
+
+    Examples
+    --------
+    >>> import splitlib as sl
+    >>> @sl.register("in the middle")
+    ... def middle(scenario, trace):
+    ...     return sl.Rule.over(scenario, [len(scenario.network.stages) // 2])
+    >>> trace = sl.draw_trace(sl.Scenario(), n_slots=50_000, rng=0)
+    >>> sl.simulate(sl.Scenario(), trace, policy="middle").mean_split
+    9.0
+    >>> del sl.POLICIES["middle"]
+    """
+
+    def decorator(function: _Function) -> _Function:
+        key = name or getattr(function, "__name__", "")
+        if not key:
+            raise ValueError(f"name must be given for what has none, got {function!r}")
+        if key in POLICIES:
+            raise ValueError(f"name must not be that of another policy, got {key!r}")
+        POLICIES[key] = Policy(key, label, function, hindsight, compresses)
+        return function
+
+    return decorator
+
 
 #: Price of an outage that nothing outweighs.
 _ANY_PRICE = kernel.FOREVER
 
 
+@register("the paper's controller")
 def adaptive(scenario: Scenario, trace: Trace) -> Rule:
     """Return the paper's controller: rate by (19), splitting point by (17)."""
     return Rule.over(scenario, rate="surrogate", virtual_queues=True)
 
 
+@register("exact controller")
 def exact(scenario: Scenario, trace: Trace) -> Rule:
     """Return the controller without the surrogate: (17) is minimized with its step, see `kernel`.
 
@@ -68,11 +176,13 @@ def exact(scenario: Scenario, trace: Trace) -> Rule:
     return Rule.over(scenario, rate="exact", virtual_queues=True)
 
 
+@register("full offloading")
 def full_offloading(scenario: Scenario, trace: Trace) -> Rule:
     """Return the paper's benchmark that sends each raw image, at the largest power."""
     return Rule.over(scenario, [0])
 
 
+@register("full local")
 def full_local(scenario: Scenario, trace: Trace) -> Rule:
     """Return the benchmark that computes everything on the device and sends nothing."""
     return Rule.over(scenario, [len(scenario.network.stages)])
@@ -116,16 +226,16 @@ def static_rules(scenario: Scenario) -> list[Rule]:
     return [_static(scenario, split, rate) for split in splits for rate in _STATIC_RATES]
 
 
+@register("best fixed cut", hindsight=Hindsight(static_rules, "least energy"))
 def best_static(scenario: Scenario, trace: Trace) -> Rule:
     """Return the best of all `static` ones on this trace: the least energy within both limits.
 
     Chosen in hindsight. Where none keeps the limits, the one that misses them least is taken.
     """
-    rules = static_rules(scenario)
-    points = means_of(scenario, trace, rules)
-    return rules[_least_energy(points, scenario)]
+    return _best_of(scenario, trace, static_rules(scenario), "least energy")
 
 
+@register("Neurosurgeon (latency)")
 def neurosurgeon(
     scenario: Scenario, trace: Trace, *, least: Literal["latency", "energy"] = "latency"
 ) -> Rule:
@@ -146,17 +256,12 @@ def neurosurgeon(
     return Rule.over(scenario, energy_price=1.0)
 
 
-def neupart(scenario: Scenario, trace: Trace) -> Rule:
-    """Return the splitting point of least energy of the device, in each slot at its rate.
-
-    Manasi et al., "NeuPart", IEEE Transactions on VLSI Systems 28(8), 2020 ([8] of the paper).
-    Simplified: energies are those of (2) and (4) instead of their model of an accelerator, and
-    neither the image nor sparse features are compressed. What is left is the energy mode of
-    `neurosurgeon`.
-    """
-    return neurosurgeon(scenario, trace, least="energy")
+register("Neurosurgeon (energy)", name="neurosurgeon_energy")(
+    functools.partial(neurosurgeon, least="energy")
+)
 
 
+@register("DADS")
 def dads(scenario: Scenario, trace: Trace) -> Rule:
     """Return the splitting point of least latency; under heavy load, that of most throughput.
 
@@ -168,6 +273,19 @@ def dads(scenario: Scenario, trace: Trace) -> Rule:
     return Rule.over(scenario, delay_price=1.0, stage_limit="d_max")
 
 
+@register("NeuPart")
+def neupart(scenario: Scenario, trace: Trace) -> Rule:
+    """Return the splitting point of least energy of the device, in each slot at its rate.
+
+    Manasi et al., "NeuPart", IEEE Transactions on VLSI Systems 28(8), 2020 ([8] of the paper).
+    Simplified: energies are those of (2) and (4) instead of their model of an accelerator, and
+    neither the image nor sparse features are compressed. What is left is the energy mode of
+    `neurosurgeon`.
+    """
+    return neurosurgeon(scenario, trace, least="energy")
+
+
+@register("after the first stage")
 def after_first_conv(scenario: Scenario, trace: Trace) -> Rule:
     """Return the policy that always splits after the first stage.
 
@@ -177,6 +295,7 @@ def after_first_conv(scenario: Scenario, trace: Trace) -> Rule:
     return Rule.over(scenario, [1])
 
 
+@register("bottleneck", compresses=True)
 def bottleneck(scenario: Scenario, trace: Trace, *, split: int = 3, factor: float = 8.0) -> Rule:
     """Return a fixed splitting point with compressed features.
 
@@ -217,6 +336,7 @@ def _with_bottleneck(network: Network, split: int, factor: float) -> Network:
     )
 
 
+@register("retransmission", compresses=True)
 def retransmission(
     scenario: Scenario, trace: Trace, *, factor: float = 4.0, probability: float = 0.3
 ) -> Rule:
@@ -267,6 +387,7 @@ def auto_split_rules(
     return rules
 
 
+@register("Auto-Split", hindsight=Hindsight(auto_split_rules, "least delay"), compresses=True)
 def auto_split(
     scenario: Scenario,
     trace: Trace,
@@ -289,10 +410,10 @@ def auto_split(
         Bytes of the device that may hold its part of the weights and its largest feature map.
     """
     rules = auto_split_rules(scenario, bit_widths=bit_widths, memory=memory)
-    delays = [point.delay for point in means_of(scenario, trace, rules)]
-    return rules[int(np.argmin(delays))]
+    return _best_of(scenario, trace, rules, "least delay")
 
 
+@register("least energy within D_max")
 def myopic(
     scenario: Scenario, trace: Trace, *, deadline: Literal["d_max", "d_avg"] = "d_max"
 ) -> Rule:
@@ -313,6 +434,17 @@ def myopic(
     )
 
 
+register("least energy within D_avg", name="myopic_d_avg")(
+    functools.partial(myopic, deadline="d_avg")
+)
+
+
+def exact_rules(scenario: Scenario) -> list[Rule]:
+    """Return the rule whose prices `clairvoyant` sets."""
+    return [priced(scenario, 1.0, 0.0, 0.0)]
+
+
+@register("clairvoyant", hindsight=Hindsight(exact_rules, "best prices"))
 def clairvoyant(scenario: Scenario, trace: Trace, *, bound: Bound | None = None) -> Rule:
     """Return the policy of the bound: each slot exactly, at the best fixed prices for this trace.
 
@@ -343,7 +475,7 @@ def clairvoyant(scenario: Scenario, trace: Trace, *, bound: Bound | None = None)
     return priced(scenario, 0.0, 1.0, 0.0)  # the fastest: it keeps what can be kept
 
 
-def online(decide: Callable[[Slot], tuple[int, float]]) -> Policy:
+def online(decide: Callable[[Slot], tuple[int, float]]) -> PolicyFunction:
     """Make a policy of a function that decides one slot at a time.
 
     Parameters
@@ -380,60 +512,17 @@ def online(decide: Callable[[Slot], tuple[int, float]]) -> Policy:
     return policy
 
 
-#: The policies that `splitlib.simulate` and `splitlib.sweep` know by name.
-POLICIES: dict[str, Policy] = {
-    "adaptive": adaptive,
-    "exact": exact,
-    "full_offloading": full_offloading,
-    "full_local": full_local,
-    "best_static": best_static,
-    "neurosurgeon": neurosurgeon,
-    "neurosurgeon_energy": functools.partial(neurosurgeon, least="energy"),
-    "dads": dads,
-    "neupart": neupart,
-    "after_first_conv": after_first_conv,
-    "bottleneck": bottleneck,
-    "retransmission": retransmission,
-    "auto_split": auto_split,
-    "myopic": myopic,
-    "myopic_d_avg": functools.partial(myopic, deadline="d_avg"),
-    "clairvoyant": clairvoyant,
-}
-
-#: Those that send less than the network's own features. The bound of `splitlib.lower_bound` is for
-#: the network as it is, so that these may pass it.
-COMPRESSING = ("bottleneck", "retransmission", "auto_split")
-
-#: What people call them.
-LABELS = {
-    "adaptive": "the paper's controller",
-    "exact": "exact controller",
-    "full_offloading": "full offloading",
-    "full_local": "full local",
-    "best_static": "best fixed cut",
-    "neurosurgeon": "Neurosurgeon (latency)",
-    "neurosurgeon_energy": "Neurosurgeon (energy)",
-    "dads": "DADS",
-    "neupart": "NeuPart",
-    "after_first_conv": "after the first stage",
-    "bottleneck": "bottleneck",
-    "retransmission": "retransmission",
-    "auto_split": "Auto-Split",
-    "myopic": "least energy within D_max",
-    "myopic_d_avg": "least energy within D_avg",
-    "clairvoyant": "clairvoyant",
-}
-
-
-def policy_of(policy: str | Policy) -> Policy:
+def policy_of(policy: str | PolicyFunction) -> PolicyFunction:
     """Return a policy by its name, or itself."""
     return POLICIES[policy] if isinstance(policy, str) else policy
 
 
-def name_of(policy: str | Policy) -> str:
+def name_of(policy: str | PolicyFunction) -> str:
     """Return the name of a policy, with the numbers that `functools.partial` has set."""
     if isinstance(policy, str):
         return policy
+    if isinstance(policy, Policy):
+        return policy.name
     if isinstance(policy, functools.partial):
         numbers = ", ".join(f"{name}={value!r}" for name, value in policy.keywords.items())
         return f"{name_of(policy.func)}({numbers})"
@@ -454,28 +543,32 @@ def check_policy(policy: Any) -> None:
         ) from None
 
 
-def least_energy(
-    energies: Sequence[float],
+def least_within(
+    values: Sequence[float],
     delays: Sequence[float],
     outages: Sequence[float],
     n: int,
     d_avg: float,
     epsilon: float,
 ) -> int:
-    """Return the index of the least energy within both limits, else of the smallest excess."""
+    """Return the index of the least value within both limits, else of the smallest excess."""
     best = 0
     best_excess = math.inf
     for i in range(n):
         excess = max(0.0, delays[i] / d_avg - 1.0, outages[i] - epsilon)
-        if excess < best_excess or (excess == best_excess and energies[i] < energies[best]):
+        if excess < best_excess or (excess == best_excess and values[i] < values[best]):
             best = i
             best_excess = excess
     return best
 
 
-def _least_energy(points: list[Point], scenario: Scenario) -> int:
-    energies, delays, outages = zip(*points, strict=True)
-    return least_energy(energies, delays, outages, len(points), scenario.d_avg, scenario.epsilon)
+def _best_of(scenario: Scenario, trace: Trace, rules: list[Rule], choice: str) -> Rule:
+    """Return the rule that turns out to be best on a trace; see `Hindsight`."""
+    energies, delays, outages = zip(*means_of(scenario, trace, rules), strict=True)
+    values, limits = energies, (scenario.d_avg, scenario.epsilon)
+    if choice == "least delay":
+        values, limits = delays, (math.inf, math.inf)
+    return rules[least_within(values, delays, outages, len(rules), *limits)]
 
 
 def _check_split(scenario: Scenario, split: Any, least: int) -> int:

@@ -29,7 +29,7 @@ from splitlib._check import (
     check_real,
 )
 from splitlib.loop import COMPILED, Loops, SlotLoop
-from splitlib.policies import Policy, check_policy, name_of, policy_of
+from splitlib.policies import PolicyFunction, check_policy, name_of, policy_of
 from splitlib.scenario import Scenario
 from splitlib.statistics import confidence_interval
 from splitlib.trace import Trace, cell_rng, draw_slots
@@ -178,7 +178,7 @@ def simulate(
     scenario: Scenario,
     trace: Trace,
     V: float = 3.0,
-    policy: str | Policy = "adaptive",
+    policy: str | PolicyFunction = "adaptive",
     burn_in: int = 10_000,
     history: bool = False,
 ) -> Result:
@@ -233,7 +233,7 @@ def simulate_each(
     scenario: Scenario,
     trace: Trace,
     V: Sequence[float],
-    policy: str | Policy,
+    policy: str | PolicyFunction,
     burn_in: int,
     history: bool = False,
     loops: Loops = COMPILED,
@@ -300,7 +300,7 @@ def sweep(
     seeds: int | Sequence[int] = 10,
     n_slots: int = 200_000,
     burn_in: int = 10_000,
-    policy: str | Policy = "adaptive",
+    policy: str | PolicyFunction = "adaptive",
     n_jobs: int = -1,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -373,7 +373,7 @@ def sweep_scenarios(
     seeds: int | Sequence[int] = 10,
     n_slots: int = 200_000,
     burn_in: int = 10_000,
-    policy: str | Policy = "adaptive",
+    policy: str | PolicyFunction = "adaptive",
     n_jobs: int = -1,
     progress: bool = True,
 ) -> dict[str, xr.Dataset]:
