@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 import splitlib as sl
 from benchmarks.straightforward import slot_loop
 from splitlib.loop import PLAIN
-from splitlib.simulate import run
+from splitlib.simulate import simulate_each
 from tools.browser import launched
 from tools.fingerprint import ROOT
 
@@ -66,34 +66,56 @@ def seconds(function: Callable[[], Any], repetitions: int = 5) -> float:
     return min(times)
 
 
+def paired(
+    one: Callable[[], Any], other: Callable[[], Any], repetitions: int = 30
+) -> tuple[float, float]:
+    """Return the least times of two functions, in s, that are called in turn."""
+    times = [(seconds(one, 1), seconds(other, 1)) for _ in range(repetitions)]
+    return min(first for first, _ in times), min(second for _, second in times)
+
+
 @sl.online
 def fastest_cut(slot: sl.Slot) -> tuple[int, float]:
-    """Decide as an own policy of a few lines would."""
+    """Decide as a custom policy of a few lines would."""
     delay, _ = slot.costs(slot.rate_max)
     return int(delay.argmin()), slot.rate_max
 
 
 def compare_loops() -> None:
-    """Print the time per slot of the three loops on one trace, and the ratios."""
+    """Print the time per slot of the loops on one trace, and the ratios."""
     scenario = sl.Scenario()
     trace = sl.draw_trace(scenario, 20_000, rng=0)
-    many = [V] * 10
-    compiled = seconds(lambda: run(scenario, trace, [V], "adaptive", 0), 50)
-    shared = seconds(lambda: run(scenario, trace, many, "adaptive", 0), 20) / len(many)
-    plain = seconds(lambda: run(scenario, trace, [V], "adaptive", 0, loops=PLAIN), 3)
-    own = seconds(lambda: run(scenario, trace, [V], fastest_cut, 0), 3)
+
+    def each(V: Sequence[float], policy: Any = "adaptive", **loops: Any) -> None:
+        simulate_each(scenario, trace, V, policy, 0, **loops)
+
+    compiled = seconds(lambda: each([V]), 50)
+    plain = seconds(lambda: each([V], loops=PLAIN), 3)
+    custom = seconds(lambda: each([V], fastest_cut), 3)
     first = seconds(lambda: slot_loop(scenario, trace, V), 3)
     print(f"Slot loop, adaptive policy, 20 splitting points, one trace of {trace.n_slots:,} slots")
     for name, time_ in (
         ("compiled, one V", compiled),
-        ("compiled, ten V at once, each", shared),
         ("the same uncompiled", plain),
-        ("an own policy, in plain Python", own),
+        ("a custom policy, in plain Python", custom),
         ("NumPy and SciPy in a loop", first),
     ):
         per_slot = time_ / trace.n_slots * 1e9
-        print(f"  {name:30s} {per_slot:10.0f} ns per slot {time_ / compiled:8.1f} times compiled")
+        print(f"  {name:33s} {per_slot:10.0f} ns per slot {time_ / compiled:8.1f} times compiled")
     verdict("the compiled loop is at least 500 times as fast as NumPy's", first / compiled >= 500)
+    print("Several V side by side, against as many calls of simulate, per V")
+    for n_weights, least in ((1, 0.97), (8, 1.4), (25, 1.6)):
+        weights = np.geomspace(1e-4, 100, n_weights).tolist() if n_weights > 1 else [V]
+        together, alone = paired(
+            lambda: each(weights),  # noqa: B023
+            lambda: [sl.simulate(scenario, trace, weight, burn_in=0) for weight in weights],  # noqa: B023
+        )
+        per_slot = 1e9 / trace.n_slots / n_weights
+        print(
+            f"  {n_weights:3d} V {together * per_slot:8.1f} ns per slot together,"
+            f" {alone * per_slot:5.1f} alone: {alone / together:.2f} times as fast"
+        )
+        verdict(f"at least {least:g} times as fast", alone / together >= least)
 
 
 def verdict(claim: str, holds: bool) -> None:

@@ -137,7 +137,8 @@ def _solved(policy: str | PolicyFunction, bound: Bound) -> str | PolicyFunction:
     """Return the policy, or with the bound if it would otherwise compute that again."""
     entry = POLICIES.get(policy) if isinstance(policy, str) else None
     if entry and entry.hindsight and entry.hindsight.choice == "best prices":
-        return partial(entry.function, bound=bound)
+        function: Any = entry.function
+        return partial(function, bound=bound)
     return policy
 
 

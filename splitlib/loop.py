@@ -263,7 +263,7 @@ class SlotLoop:
         self._rule = rule = rule if isinstance(rule, Rule) else Rule.over(scenario)
         self._V = np.array(V, dtype=float)
         n, n_options = self._V.size, rule.splits.size
-        self._options = kernel.Options(*rule.costs, n_options)
+        self._options = kernel.Options._make((*rule.costs, n_options))
         self._prices = kernel.Prices(
             energy=self._V if rule.virtual_queues else np.full(n, float(rule.energy_price)),
             delay=float(rule.delay_price),
@@ -288,13 +288,17 @@ class SlotLoop:
         )
         rows = 3 * kernel.BLOCK
         self._costs = kernel.Costs(
-            np.zeros(rows, dtype=bool),
-            *np.empty((2, rows)),
-            *np.empty((2, rows, n_options)),
-            *np.empty((2, kernel.BLOCK)),
-            np.empty(n_options),
+            is_known=np.zeros(rows, dtype=bool),
+            rate=np.empty(rows),
+            seconds_per_bit=np.empty(rows),
+            delay=np.empty((rows, n_options)),
+            energy=np.empty((rows, n_options)),
+            r_min=np.empty(kernel.BLOCK),
+            g_min=np.empty(kernel.BLOCK),
+            objective=np.empty(n_options),
         )
-        self.sums = kernel.Sums(*np.zeros((12, n)), np.zeros((n, n_options), dtype=np.int64))
+        counts = np.zeros((n, n_options), dtype=np.int64)
+        self.sums = kernel.Sums._make((*np.zeros((12, n)), counts))
         shape = trace.n_slots, n
         kept = (np.empty(shape, dtype=np.int64), *np.empty((5, *shape))) if history else None
         self.series = kernel.Series(*kept) if kept else None
@@ -311,7 +315,8 @@ class SlotLoop:
     def split_histogram(self) -> NDArray[np.int64]:
         """Slots at each splitting point since `start_measuring`; shape ``(n_V, J + 1)``."""
         counts = np.zeros((self._V.size, len(self._scenario.network.stages) + 1), dtype=np.int64)
-        np.add.at(counts, (slice(None), self._rule.splits), self.sums.histogram)
+        for option, split in enumerate(self._rule.splits):
+            counts[:, split] += self.sums.histogram[:, option]
         return counts
 
     def run(self, burn_in: int = 0) -> None:
@@ -368,13 +373,13 @@ class SlotLoop:
         series = kernel.Series(*(each[here, one] for each in self.series)) if self.series else None
         kernel.run_slots(
             self._slots(here, [r], [0.0]),
-            kernel.Options(*(cost[option] for cost in self._rule.costs), 1),
+            kernel.Options._make((*(cost[option] for cost in self._rule.costs), 1)),
             self._prices._replace(energy=self._prices.energy[one], n=1),
             self._exact,
             self._stage_limit,
             self._setting._replace(p_max=power),
             self._costs,
-            kernel.Sums(*sums, histogram[:, option]),
+            kernel.Sums._make((*sums, histogram[:, option])),
             series,
         )
         if series:

@@ -21,7 +21,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from splitlib import stream
+from splitlib import mrg32k3a
 from splitlib._check import (
     check_array,
     check_burn_in,
@@ -39,10 +39,10 @@ _MOST_ARRIVALS = 10**12
 _fill_uniforms, _fill_gain, _fill_availability, _fill_arrivals = (
     numba.njit(loop, cache=True, nogil=True)
     for loop in (
-        stream.fill_uniforms,
-        stream.fill_gain,
-        stream.fill_availability,
-        stream.fill_arrivals,
+        mrg32k3a.fill_uniforms,
+        mrg32k3a.fill_gain,
+        mrg32k3a.fill_availability,
+        mrg32k3a.fill_arrivals,
     )
 )
 
@@ -438,14 +438,14 @@ def page_trace(scenario: Scenario, n_slots: int = 200_000, seed: int = 1) -> Tra
     """Draw the trace that the slider panel of the book's pages runs on.
 
     It follows the same distributions as `draw_trace`, but takes its random numbers from a
-    generator that a page can run too, see `splitlib.stream`. A slot's uniform numbers do not
+    generator that a page can run too, see `splitlib.mrg32k3a`. A slot's uniform numbers do not
     depend on the scenario.
 
     Parameters
     ----------
     scenario : Scenario
         Gives the mean gain, the limits of the availability and the arrival rate, at most
-        `splitlib.stream.MAX_ARRIVAL_RATE`.
+        `splitlib.mrg32k3a.MAX_ARRIVAL_RATE`.
     n_slots : int
         Number of slots, at least 1.
     seed : int
@@ -470,9 +470,9 @@ def page_trace(scenario: Scenario, n_slots: int = 200_000, seed: int = 1) -> Tra
     check_instance("scenario", scenario, Scenario)
     n_slots = check_integer("n_slots", n_slots)
     seed = check_integer("seed", seed, minimum=0)
-    check_real("arrival_rate", scenario.arrival_rate, f"[0, {stream.MAX_ARRIVAL_RATE}]")
+    check_real("arrival_rate", scenario.arrival_rate, f"[0, {mrg32k3a.MAX_ARRIVAL_RATE}]")
     uniforms = np.empty(3 * n_slots)
-    _fill_uniforms(np.array(stream.initial_state(seed)), n_slots, uniforms)
+    _fill_uniforms(np.array(mrg32k3a.initial_state(seed)), n_slots, uniforms)
     gain, availability, arrivals = np.empty((3, n_slots))
     _fill_gain(uniforms, n_slots, scenario.mean_gain, gain)
     _fill_availability(uniforms, n_slots, scenario.alpha_min, scenario.alpha_max, availability)

@@ -13,19 +13,17 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn, cast
 
 import anywidget
 import ipywidgets
-import numpy as np
 import traitlets
 from scipy.constants import c as SPEED_OF_LIGHT
 
-from splitlib import policies, stream
+from splitlib import mrg32k3a, policies
 from splitlib._check import check_burn_in, check_choice, check_instance, check_integer, check_real
-from splitlib.bound import priced
 from splitlib.explorer.transpile import to_javascript
-from splitlib.loop import Decide, Rule
+from splitlib.loop import Rule
 from splitlib.scenario import Scenario
 from splitlib.simulate import SETTLED_TOLERANCE, Result, simulate
 from splitlib.trace import Trace, page_trace
@@ -148,6 +146,9 @@ class _Panel(anywidget.AnyWidget):
     constants = traitlets.Dict().tag(sync=True)
     policies = traitlets.Dict().tag(sync=True)
     offered: Any = traitlets.List().tag(sync=True)  # those that one may choose, in their order
+    python_only: Any = traitlets.List().tag(
+        sync=True
+    )  # labels of those that the page cannot follow
     curve_V: Any = traitlets.List().tag(sync=True)
     tolerance = traitlets.Float().tag(sync=True)
     n_slots = traitlets.Int().tag(sync=True)
@@ -163,7 +164,7 @@ class Explorer(ipywidgets.VBox):
     ----------
     scenario : Scenario, optional
         Where the sliders start, and what they do not move; by default the paper's. Its arrival
-        rate may be at most `splitlib.stream.MAX_ARRIVAL_RATE`.
+        rate may be at most `splitlib.mrg32k3a.MAX_ARRIVAL_RATE`.
     V : float
         Where the slider of V starts, in s²/J, positive.
     n_slots, burn_in : int
@@ -224,7 +225,7 @@ class Explorer(ipywidgets.VBox):
             n_slots=n_slots,
             burn_in=burn_in,
             seed=seed,
-            state=stream.initial_state(seed),
+            state=mrg32k3a.initial_state(seed),
         )  # fmt: skip
         self._sliders = {slider.trait: slider.widget() for slider in _SLIDERS}
         self.V, self.scenario, self.rivals = V, scenario, rivals
@@ -287,7 +288,7 @@ class Explorer(ipywidgets.VBox):
                 "energy_per_slot": scenario.local_energy_per == "slot",
                 "full_local_energy": float(scenario.profile.local_energy[-1]),
             }
-            self.panel.policies = _policies_of(scenario)
+            self.panel.policies, self.panel.python_only = _policies_of(scenario)
             self.panel.offered = [name for name in self.panel.policies if name not in _ALWAYS_DRAWN]
             self.panel.rivals = self._offered(self.rivals)
             chosen = self._offered(self.panel.initial.get("rivals", []))
@@ -309,8 +310,9 @@ class Explorer(ipywidgets.VBox):
     def rivals(self) -> list[str]:
         """Names of the policies drawn beside the adaptive one; setting it chooses others.
 
-        Any of `splitlib.POLICIES` but the three that are always drawn. A network may be too short
-        for one of them: it is not offered then.
+        Any of `splitlib.POLICIES` but the three that are always drawn. Not offered are those for
+        which the network is too short, and those that decide slot by slot in Python or look at the
+        trace without saying how (`splitlib.policies.Hindsight`): the page lists these by name.
         """
         return list(self.panel.rivals)
 
@@ -351,41 +353,59 @@ class Explorer(ipywidgets.VBox):
 #: Policies that need no choice to be drawn.
 _ALWAYS_DRAWN = ("adaptive", "full_offloading", "full_local")
 
-#: From which rules those policies choose that know all slots in advance, and how.
-_IN_HINDSIGHT = {
-    "best_static": ("least energy", policies.static_rules),
-    "auto_split": ("least delay", policies.auto_split_rules),
-    "clairvoyant": ("best prices", lambda scenario: [priced(scenario, 1.0, 0.0, 0.0)]),
-}
+
+class _Unseen:
+    """In place of a trace where there is none yet: nothing can be decided by it."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise _NeedsTrace
 
 
-def _policies_of(scenario: Scenario) -> dict[str, dict[str, Any]]:
-    """Return all policies that a network is long enough for, as data for the page."""
-    found = {}
-    one = np.ones(1)
-    unseen = Trace(one, one, one.astype(np.int64))  # which the others do not look at
+class _NeedsTrace(Exception):
+    """A policy that does not say that it knows the trace in hindsight looks at it all the same."""
+
+
+def _rules_of(policy: policies.Policy, scenario: Scenario) -> list[Rule] | None:
+    """Return the rules by which the page can follow a policy, or None if there are none."""
+    if policy.hindsight:
+        return policy.hindsight.rules(scenario)
+    try:
+        rule = policy(scenario, cast(Trace, _Unseen()))
+    except _NeedsTrace:
+        return None
+    return [rule] if isinstance(rule, Rule) else None
+
+
+def _policies_of(scenario: Scenario) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return as data all policies that the page can follow, and the labels of the others.
+
+    Those for which the network is too short are left out.
+    """
+    followed, others = {}, []
     for name, policy in policies.POLICIES.items():
-        choice, rules_of = _IN_HINDSIGHT.get(name, ("", None))
         try:
-            rules = rules_of(scenario) if rules_of else [policy(scenario, unseen)]
+            rules = _rules_of(policy, scenario)
         except ValueError:
             continue
-        found[name] = {
-            "label": policies.LABELS[name],
-            "choice": choice,
+        if rules is None:
+            others.append(policy.label)
+            continue
+        followed[name] = {
+            "label": policy.label,
+            "choice": policy.hindsight.choice if policy.hindsight else "",
             "rules": [_as_data(rule) for rule in rules],
         }
-    return found
+    return followed, others
 
 
-def _as_data(rule: Rule | Decide) -> dict[str, Any]:
+def _as_data(rule: Rule) -> dict[str, Any]:
     """Return a rule as the page gets it; limits are left to the sliders."""
-    assert isinstance(rule, Rule)  # whatever has a name in splitlib is one
+    names = "local_delay", "remote_delay", "offload_bits", "local_energy"
     return {
         "splits": rule.splits.tolist(),
-        "costs": [costs.tolist() for costs in rule.costs],
+        "costs": {name: getattr(rule, name).tolist() for name in names},
         "rate": rule.rate,
-        "learns": rule.learns,
+        "virtual_queues": rule.virtual_queues,
         "prices": [rule.energy_price, rule.delay_price, rule.outage_price],
         "deadline": rule.deadline,
         "stage_limit": rule.stage_limit,
@@ -394,4 +414,4 @@ def _as_data(rule: Rule | Decide) -> dict[str, Any]:
 
 def _check_scenario(scenario: Scenario) -> None:
     check_instance("scenario", scenario, Scenario)
-    check_real("arrival_rate", scenario.arrival_rate, f"[0, {stream.MAX_ARRIVAL_RATE}]")
+    check_real("arrival_rate", scenario.arrival_rate, f"[0, {mrg32k3a.MAX_ARRIVAL_RATE}]")

@@ -14,25 +14,27 @@ from typing import Any
 
 import pscript
 
-from splitlib import bound, channel, kernel, policies, stream
+from splitlib import bound, channel, kernel, mrg32k3a, policies
 
 #: What the page runs; a function stands after those that it calls.
 FUNCTIONS: tuple[Callable[..., Any], ...] = (
     channel.unchecked_path_gain,
-    stream.next_uniform,
-    stream.poisson_quantile,
-    stream.fill_uniforms,
-    stream.fill_gain,
-    stream.fill_availability,
-    stream.fill_arrivals,
+    mrg32k3a.next_uniform,
+    mrg32k3a.poisson_quantile,
+    mrg32k3a.fill_uniforms,
+    mrg32k3a.fill_gain,
+    mrg32k3a.fill_availability,
+    mrg32k3a.fill_arrivals,
     kernel.log1p,
     kernel.stationarity,
     kernel.stationary_rate,
-    kernel.rate_limits,
+    kernel.fill_upper_limits,
     kernel.run_slots,
     kernel.have_settled,
     bound.ceiling,
-    policies.least_energy,
+    bound.next_prices,
+    bound.raise_prices,
+    policies.least_within,
 )
 
 #: Members of `math` that JavaScript's ``Math`` has under another name, or not at all.

@@ -24,6 +24,7 @@ function render({ model, el }) {
       <details class="rivals">
         <summary></summary>
         <div class="offered" role="group" aria-label="Policies to compare with"></div>
+        <p class="python-only"></p>
       </details>
     </div>
     <div class="numbers"></div>
@@ -107,7 +108,7 @@ function render({ model, el }) {
   }
 
   const offer = () => offerRivals(part("rivals"), model);
-  for (const name of ["policies", "offered", "rivals"]) model.on(`change:${name}`, offer);
+  for (const name of ["policies", "offered", "python_only", "rivals"]) model.on(`change:${name}`, offer);
   offer();
 
   const causes = [...settings, ...FIXED, "constants"];
@@ -156,6 +157,9 @@ function offerRivals(root, model) {
   const few = labels.length ? labels.join(", ") : "other policies";
   root.querySelector("summary").textContent =
     `compare with ${labels.length > 3 ? `${labels.length} other policies` : few}`;
+  const others = model.get("python_only");
+  root.querySelector(".python-only").textContent = others.length
+    ? `In Python only, since their decisions cannot run in a page: ${others.join(", ")}.` : "";
   const group = root.querySelector(".offered");
   if (group.dataset.names !== String(names)) {
     group.dataset.names = names;
@@ -164,8 +168,8 @@ function offerRivals(root, model) {
       button.type = "button";
       button.textContent = `${i + 1} ${policies[name].label}`;
       button.onclick = () => {
-        const others = model.get("rivals").filter((other) => other !== name);
-        const now = others.length < model.get("rivals").length ? others : [...others, name];
+        const rest = model.get("rivals").filter((other) => other !== name);
+        const now = rest.length < model.get("rivals").length ? rest : [...rest, name];
         model.set("rivals", names.filter((other) => now.includes(other)));
         model.save_changes();
       };
@@ -256,7 +260,7 @@ function rivalsOf({ job, key, found }) {
   return job.rivals.filter((name) => job.offered.includes(name)).map((name) => {
     const { label, rules } = job.policies[name];
     const { run, ...of } = found[name] ?? {};
-    const fresh = of.key === key && (of.V === job.setting.V || !rules[0].learns);
+    const fresh = of.key === key && (of.V === job.setting.V || !rules[0].virtual_queues);
     return { name, label, number: job.offered.indexOf(name) + 1, run, fresh };
   });
 }

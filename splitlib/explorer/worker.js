@@ -33,7 +33,7 @@ async function work() {
       const start = performance.now();
       const key = keyOf(job);
       prepare(job);
-      const point = finish(simulate(job, job.policies.adaptive.rules[0], job.setting.V));
+      const [point] = finish(simulate(job, job.policies.adaptive.rules[0], [job.setting.V]));
       postMessage({ kind: "point", job, key, point, milliseconds: performance.now() - start });
       if (kept.key !== key) kept = { key, runs: new Map() };
       await inSlices(background(job, key));
@@ -62,8 +62,7 @@ async function inSlices(task) {
 
 function* background(job, key) {
   const { adaptive, full_offloading, full_local } = job.policies;
-  const points = [];
-  for (const V of job.curve_V) points.push(yield* keptRun(job, adaptive.rules[0], V));
+  const points = yield* keptRuns(job, adaptive.rules[0], job.curve_V);
   const offloading = yield* keptRun(job, full_offloading.rules[0]);
   const local = yield* keptRun(job, full_local.rules[0]);
   const milliseconds = [...points, offloading, local].reduce((sum, run) => sum + run.milliseconds, 0);
@@ -86,29 +85,32 @@ function* background(job, key) {
 // What takes long comes last.
 const effort = ({ choice, rules }) => (choice === "best prices" ? Infinity : rules.length);
 
-// Run all slots, unless that was done before.
-function* keptRun(job, rule, V = job.setting.V) {
-  const name = JSON.stringify([rule, rule.learns && V]);
-  if (!kept.runs.has(name)) {
-    const run = simulate(job, rule, V);
+// Run all slots for several V side by side, but for those V for which that was done before.
+function* keptRuns(job, rule, weights) {
+  const nameOf = (V) => JSON.stringify([rule, rule.virtual_queues && V]);
+  const missing = weights.filter((V) => !kept.runs.has(nameOf(V)));
+  if (missing.length) {
+    const simulation = simulate(job, rule, missing);
     let milliseconds = 0;
-    for (let done = false; !done; ) {
+    let step = { done: false };
+    while (!step.done) {
       const start = performance.now();
-      const step = run.next();
+      step = simulation.next();
       milliseconds += performance.now() - start;
-      done = step.done;
-      if (!done) {
-        yield;
-        continue;
-      }
-      const { samples, ...numbers } = step.value; // nobody draws the queues of these
-      kept.runs.set(name, { ...numbers, milliseconds });
+      if (!step.done) yield;
+    }
+    for (const { samples, ...numbers } of step.value) { // nobody draws the queues of these
+      kept.runs.set(nameOf(numbers.V), { ...numbers, milliseconds: milliseconds / missing.length });
     }
   }
-  return kept.runs.get(name);
+  return weights.map((V) => kept.runs.get(nameOf(V)));
 }
 
-// ---- how a policy chooses among its rules, as in splitlib.policies ----
+function* keptRun(job, rule) {
+  return (yield* keptRuns(job, rule, [job.setting.V]))[0];
+}
+
+// ---- how a policy chooses among its rules: the steps of splitlib.policies and splitlib.bound ----
 
 const CHOICES = {
   *""(job, [rule]) {
@@ -118,40 +120,30 @@ const CHOICES = {
     const runs = [];
     for (const rule of rules) runs.push(yield* keptRun(job, rule));
     const { d_avg, epsilon } = job.setting;
-    return runs[least_energy(...means(runs), runs.length, d_avg, epsilon)];
+    return runs[least_within(...means(runs), runs.length, d_avg, epsilon)];
   },
   *"least delay"(job, rules) {
     const runs = [];
     for (const rule of rules) runs.push(yield* keptRun(job, rule));
-    return runs.reduce((best, run) => (run.mean_delay < best.mean_delay ? run : best));
+    const [, delays, outages] = means(runs);
+    return runs[least_within(delays, delays, outages, runs.length, Infinity, Infinity)];
   },
-  // `splitlib.lower_bound`, then `splitlib.policies.clairvoyant`.
   *"best prices"(job, [rule]) {
-    const { d_avg, epsilon } = job.setting;
-    const at = (...prices) => keptRun(job, { ...rule, prices });
-    const fastest = yield* at(0, 1, 0);
-    if (fastest.mean_delay > d_avg || fastest.outage > epsilon) {
-      return { ...fastest, infeasible: true };
+    const limits = [job.setting.d_avg, job.setting.epsilon];
+    const [prices, best] = [new Float64Array(3), new Float64Array(4)];
+    const at = () => keptRun(job, { ...rule, prices: [...prices] });
+    const runs = [];
+    while (next_prices(...means(runs), runs.length, ...limits, TOLERANCE, prices, best)) {
+      runs.push(yield* at());
+      const [{ mean_delay, outage }] = runs;
+      if (mean_delay > limits[0] || outage > limits[1]) return { ...runs[0], infeasible: true };
     }
-    const tried = [fastest, yield* at(1, 0, 0)];
-    const trial = new Float64Array(2);
-    let [best, prices] = [-Infinity, [0, 0]];
-    for (let i = 0; i < 200; i++) {
-      const height = ceiling(...means(tried), tried.length, d_avg, epsilon, trial);
-      const run = yield* at(1, ...trial);
-      const value = run.mean_energy
-        + (trial[0] * (run.mean_delay - d_avg) + trial[1] * (run.outage - epsilon));
-      if (value > best) [best, prices] = [value, [...trial]];
-      if (height - best <= 1e-6 * height) break;
-      tried.push(run);
+    prices.set([1, best[1], best[2]]);
+    for (let doubling = 0; doubling < MOST_DOUBLINGS; doubling++) {
+      const run = yield* at();
+      if (!raise_prices(prices, run.mean_delay, run.outage, ...limits, doubling)) return run;
     }
-    for (let doubling = 0; doubling < 30; doubling++) {
-      const run = yield* at(1, ...prices);
-      const missed = [run.mean_delay > d_avg, run.outage > epsilon];
-      if (!missed.includes(true)) return run;
-      prices = prices.map((price, i) => (missed[i] ? price * (1 + 1e-7 * 2 ** doubling) : price));
-    }
-    return fastest;
+    return runs[0];
   },
 };
 
@@ -204,69 +196,83 @@ function prepare({ setting, n_slots, state }) {
   fill("arrivals", 1, arrival_rate, (arrivals) =>
     fill_arrivals(uniforms, n_slots, arrival_rate, arrivals));
   fill("limits", 2, [mean_gain, noise_power, p_max], (...limits) =>
-    rate_limits(filled.gain.arrays[0], n_slots, noise_power, p_max, ...limits));
+    fill_upper_limits(filled.gain.arrays[0], n_slots, noise_power, p_max, ...limits));
 }
 
-// Run all slots, a few at a time; what is returned at the end has the names of splitlib's Result.
-function* simulate({ setting, split_names, n_slots, burn_in, tolerance }, rule, V) {
-  const { rate, learns } = rule;
-  const costs = rule.costs.map((values) => Float64Array.from(values));
-  const n_options = rule.splits.length;
-  const [energy_price, delay_price, outage_price] = rule.prices;
-  const deadline = setting[rule.deadline];
+const numbers = (length) => new Float64Array(length);
+const rows = (count, length) => Array.from({ length: count }, () => numbers(length));
+
+const SUMS = ["Z", "H", "delay", "energy", "outages", "arrivals", "longest_delay", "charged", "sending",
+  "rate_inside", "Z_sum", "H_sum"];
+
+// Run all slots, a few at a time, for several V side by side; what is returned for each of them at
+// the end has the names of splitlib's Result.
+function* simulate({ setting, split_names, n_slots, burn_in, tolerance }, rule, weights) {
+  const n = weights.length;
+  const options = { n: rule.splits.length };
+  for (const [name, values] of Object.entries(rule.costs)) options[name] = Float64Array.from(values);
+  const [energy, delay, outage] = rule.prices;
+  const prices = {
+    energy: Float64Array.from(weights, (V) => (rule.virtual_queues ? V : energy)),
+    delay,
+    outage,
+    virtual_queues: rule.virtual_queues,
+    at_p_max: rule.rate === "p_max",
+    split_by_surrogate: setting.split_by_surrogate && rule.rate === "surrogate",
+    deadline: setting[rule.deadline],
+    n,
+  };
+  const exact = rule.rate === "exact" ? true : null;
   const stage_limit = rule.stage_limit ? setting[rule.stage_limit] : null;
-  const by_surrogate = setting.split_by_surrogate && rate === "surrogate";
-  const objective = new Float64Array(n_options);
-  const options = new Float64Array(n_options);
-  const totals = new Float64Array(N_TOTALS);
-  const queues = new Float64Array(2);
-  const none = new Float64Array(0);
-  const names = ["gain", "availability", "arrivals", "limits"];
-  const arrays = names.flatMap((name) => filled[name].arrays);
+  const costs = { is_known: new Uint8Array(3 * BLOCK), objective: numbers(options.n) };
+  for (const name of ["rate", "seconds_per_bit"]) costs[name] = numbers(3 * BLOCK);
+  for (const name of ["delay", "energy"]) costs[name] = rows(3 * BLOCK, options.n);
+  for (const name of ["r_min", "g_min"]) costs[name] = numbers(BLOCK);
+  const sums = { histogram: rows(n, options.n) };
+  for (const name of SUMS) sums[name] = numbers(n);
+  const series = ["gain", "availability", "arrivals", "limits"].flatMap((name) => filled[name].arrays);
   const samples = { slot: [0], Z: [0], H: [0] };
   const step = Math.ceil(n_slots / SAMPLES);
-  let initial = [0, 0];
-  // What does not learn has nothing to learn in the burn-in.
-  for (const [first, last] of [[learns ? 0 : burn_in, burn_in], [burn_in, n_slots]]) {
-    totals.fill(0);
-    options.fill(0);
-    initial = Array.from(queues);
+  let initial;
+  // Where nothing is learned, the burn-in teaches nothing.
+  for (const [first, last] of [[rule.virtual_queues ? 0 : burn_in, burn_in], [burn_in, n_slots]]) {
+    for (const name of SUMS.slice(2)) sums[name].fill(0);
+    for (const counts of sums.histogram) counts.fill(0);
+    initial = [[...sums.Z], [...sums.H]];
     for (let start = first; start < last; start += step) {
       const stop = Math.min(start + step, last);
-      run_slots(
-        ...arrays.map((array) => array.subarray(start, stop)), stop - start, ...costs, n_options,
-        rate === "p_max", rate === "exact" || null, learns, by_surrogate, setting.energy_per_slot,
-        learns ? V : energy_price, delay_price, outage_price, deadline, stage_limit,
-        setting.bandwidth, setting.noise_power, setting.p_min, setting.p_max,
-        setting.d_avg, setting.d_max, setting.epsilon, queues, totals,
-        options, objective, false, none, none, none, none, none, none);
+      const [gain, availability, arrivals, r_max, g_max] = series.map((of) => of.subarray(start, stop));
+      const slots = { gain, availability, arrivals, r_max, g_max, n: stop - start };
+      run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, null);
       samples.slot.push(stop);
-      samples.Z.push(queues[0]);
-      samples.H.push(queues[1]);
+      samples.Z.push(sums.Z[0]);
+      samples.H.push(sums.H[0]);
       yield;
     }
   }
   const n_measured = n_slots - burn_in;
-  const growth = [0, 1].map((i) => (queues[i] - initial[i]) / n_measured);
   const { d_avg, d_max, epsilon } = setting;
-  const full_local_energy = totals[CHARGED] * setting.full_local_energy;
-  const histogram = split_names.map(() => 0);
-  rule.splits.forEach((split, option) => (histogram[split] += options[option]));
-  const mean_split = histogram.reduce((sum, slots, k) => sum + k * slots, 0) / n_measured;
-  const spread = histogram.reduce((sum, slots, k) => sum + slots * (k - mean_split) ** 2, 0);
-  return {
-    V,
-    mean_delay: totals[DELAY] / n_measured,
-    outage: totals[OUTAGES] / n_measured,
-    mean_energy: totals[ENERGY] / n_measured,
-    energy_saving: totals[ARRIVALS] ? 1 - totals[ENERGY] / full_local_energy : NaN,
-    split_histogram: histogram,
-    mean_split,
-    std_split: Math.sqrt(spread / n_measured),
-    queue_growth: growth,
-    settled: Boolean(have_settled(...growth, n_measured, d_avg, d_max, epsilon, tolerance)),
-    samples,
-  };
+  return weights.map((V, v) => {
+    const growth = [(sums.Z[v] - initial[0][v]) / n_measured, (sums.H[v] - initial[1][v]) / n_measured];
+    const full_local_energy = sums.charged[v] * setting.full_local_energy;
+    const histogram = split_names.map(() => 0);
+    rule.splits.forEach((split, option) => (histogram[split] += sums.histogram[v][option]));
+    const mean_split = histogram.reduce((sum, slots, k) => sum + k * slots, 0) / n_measured;
+    const spread = histogram.reduce((sum, slots, k) => sum + slots * (k - mean_split) ** 2, 0);
+    return {
+      V,
+      mean_delay: sums.delay[v] / n_measured,
+      outage: sums.outages[v] / n_measured,
+      mean_energy: sums.energy[v] / n_measured,
+      energy_saving: sums.arrivals[v] ? 1 - sums.energy[v] / full_local_energy : NaN,
+      split_histogram: histogram,
+      mean_split,
+      std_split: Math.sqrt(spread / n_measured),
+      queue_growth: growth,
+      settled: Boolean(have_settled(...growth, n_measured, d_avg, d_max, epsilon, tolerance)),
+      samples,
+    };
+  });
 }
 
 // Run a simulation to its end.

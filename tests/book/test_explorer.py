@@ -170,11 +170,6 @@ def test_a_rival_for_which_the_network_is_too_short_is_not_offered():
         explorer.rivals = ["bottleneck"]
 
 
-def test_every_policy_has_a_label_of_its_own():
-    assert sl.policies.LABELS.keys() == sl.POLICIES.keys()
-    assert len(set(sl.policies.LABELS.values())) == len(sl.POLICIES)
-
-
 def test_the_page_gets_no_second_loop():
     script = to_javascript()
     for function in FUNCTIONS:
@@ -522,7 +517,7 @@ def choose(panel, *names):
 
 
 def rival_label(name):
-    return f"{RIVALS.index(name) + 1} {sl.policies.LABELS[name]}"
+    return f"{RIVALS.index(name) + 1} {sl.POLICIES[name].label}"
 
 
 def compare_rivals_with_python(panel, expected):

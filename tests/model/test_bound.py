@@ -80,7 +80,7 @@ def test_the_bound_is_that_of_a_linear_program_over_all_choices(scenario):
 
 @settings(max_examples=150)
 @given(
-    policy=st.sampled_from([name for name in sl.POLICIES if name not in sl.policies.COMPRESSING]),
+    policy=st.sampled_from([entry.name for entry in sl.POLICIES.values() if not entry.compresses]),
     alpha_max=st.floats(1e-3, 1), exponent=st.floats(2.5, 5), d_avg=st.floats(0.006, 0.3),
     d_max=st.floats(0.02, 0.3), epsilon=st.floats(0, 0.3), V=st.floats(1e-4, 1e3),
     scale=st.floats(1e-4, 1), seed=st.integers(0, 100),
@@ -138,19 +138,17 @@ def test_where_no_work_costs_energy_nothing_has_to_be_searched():
     assert (bound.energy, bound.gap, bound.iterations) == (0, 0, 1)
 
 
-@pytest.mark.parametrize("name", sl.POLICIES)
-def test_who_compresses_is_listed_and_nobody_else(name):
-    """The bound is of what the network's own cuts cost; these policies may pass it."""
+@pytest.mark.parametrize("policy", sl.POLICIES.values(), ids=lambda policy: policy.name)
+def test_a_policy_says_whether_it_compresses(policy):
+    """The bound is of what the network's own cuts cost; policies that compress may pass it."""
     scenario = sl.Scenario()
     trace = sl.draw_trace(scenario, 2_000, rng=0)
-    if name == "auto_split":
-        rules = sl.policies.auto_split_rules(scenario)
-    else:
-        rules = [sl.POLICIES[name](scenario, trace)]
+    hindsight = policy.hindsight
+    rules = hindsight.rules(scenario) if hindsight else [policy(scenario, trace)]
     plain = [
         np.array_equal(rule.costs, sl.Rule.over(scenario, rule.splits).costs) for rule in rules
     ]
-    assert all(plain) == (name not in sl.policies.COMPRESSING)
+    assert all(plain) == (not policy.compresses)
 
 
 @pytest.mark.parametrize(("field", "values"), [
@@ -219,9 +217,10 @@ def test_the_ceiling_is_that_of_a_linear_program(seed, n):
     table = rng.random((3, n)) * [[2.0], [0.2], [0.5]]
     table[1:, 0] = 0.01, 0.0  # one keeps both limits, so that the ceiling is finite
     limits = 0.05, 0.1
-    prices = np.zeros(2)
+    prices = np.zeros(3)
     height = ceiling(*table, n, *limits, prices)
     assert height == pytest.approx(highest(table, limits), rel=1e-7)
     assert (prices >= 0).all()
-    at = table[0] + prices @ (table[1:] - np.array(limits)[:, None])
+    assert prices[0] == 1
+    at = table[0] + prices[1:] @ (table[1:] - np.array(limits)[:, None])
     assert height == pytest.approx(at.min(), rel=1e-12)

@@ -12,8 +12,8 @@ import splitlib as sl
 from benchmarks.straightforward import slot_loop
 from splitlib import policies
 from splitlib.bound import means_of, priced
-from splitlib.loop import COMPILED, PLAIN, Run, rate_limits
-from splitlib.simulate import run
+from splitlib.loop import COMPILED, PLAIN, SlotLoop, upper_limits
+from splitlib.simulate import simulate_each
 
 SERIES = ("split", "rate", "delay", "energy", "Z", "H")
 
@@ -166,14 +166,14 @@ def test_plain_and_compiled_loop_agree(policy):
     scenario = sl.Scenario(alpha_max=0.1)
     trace = sl.draw_trace(scenario, 800, rng=3)
     runs = [
-        run(scenario, trace, [0.3], policy, 100, history=True, loops=loops)[0]
+        simulate_each(scenario, trace, [0.3], policy, 100, history=True, loops=loops)[0]
         for loops in (PLAIN, COMPILED)
     ]
     for name in SERIES:
         assert np.array_equal(*(getattr(one.history, name) for one in runs)), name
 
 
-@pytest.mark.parametrize("policy", [p for p in sl.POLICIES if p not in policies.COMPRESSING])
+@pytest.mark.parametrize("policy", [p.name for p in sl.POLICIES.values() if not p.compresses])
 def test_delay_and_energy_are_those_of_split_and_rate(policy):
     scenario = sl.Scenario(alpha_max=0.1)
     trace = sl.draw_trace(scenario, 300, rng=8)
@@ -207,10 +207,10 @@ def test_exact_is_never_worse_than_adaptive_in_the_problem_of_a_slot(scale, V):
     for t in range(trace.n_slots):
         Z, H = history.Z[t], history.H[t]
         single = sl.Trace(trace.gain[[t]], trace.availability[[t]], trace.arrivals[[t]])
-        one = Run(scenario, single, rule, V, history=True)
-        one.queues[:] = Z, H
-        one.advance(slice(0, 1), rate_limits(scenario, single.gain))
-        _, _, delay, energy, *_ = one.history
+        one = SlotLoop(scenario, single, rule, [V])
+        one.sums.Z[:], one.sums.H[:] = Z, H
+        one.advance(slice(0, 1), upper_limits(scenario, single.gain))
+        delay, energy = one.sums.delay, one.sums.energy
         exact = objective(scenario, Z, H, V, delay[0], energy[0])
         adaptive = objective(scenario, Z, H, V, history.delay[t], history.energy[t])
         assert exact <= adaptive * (1 + 1e-12)
@@ -305,7 +305,7 @@ def test_hindsight_is_of_the_slots_that_count(policy):
 
 
 def test_of_equal_energies_the_first_is_the_least():
-    assert policies.least_energy([2.0, 1.0, 1.0], [1.0] * 3, [0.0] * 3, 3, 1.0, 0.0) == 1
+    assert policies.least_within([2.0, 1.0, 1.0], [1.0] * 3, [0.0] * 3, 3, 1.0, 0.0) == 1
 
 
 def test_best_static_is_the_best_of_all_static_ones():
@@ -426,12 +426,7 @@ def test_the_surrogate_is_for_the_papers_controller_alone(policy):
     assert np.array_equal(one.energy, two.energy)
 
 
-def test_a_history_that_is_not_kept_takes_no_room(scenario):
-    run_without = Run(scenario, slot(), policies.exact(scenario, slot()), V=1.0)
-    assert [series.size for series in run_without.history] == [0] * 6
-
-
-def test_an_own_policy_in_a_sweep(scenario):
+def test_a_custom_policy_in_a_sweep(scenario):
     @sl.online
     def mine(slot):
         return (0 if slot.availability > 0.5 else 19), slot.rate_max
@@ -505,3 +500,49 @@ def test_names_say_which_numbers_were_set():
     assert policies.name_of(policies.dads) == "dads"
     named = functools.partial(policies.static, split=3, rate="p_min")
     assert policies.name_of(named) == "static(split=3, rate='p_min')"
+
+
+@pytest.fixture
+def registered():
+    """Register a policy for one test; return the function that does."""
+    names = []
+
+    def register(function, label="mine", **about):
+        sl.register(label, **about)(function)
+        names.append(about.get("name") or function.__name__)
+        return function
+
+    yield register
+    for name in names:
+        del sl.POLICIES[name]
+
+
+def test_a_registered_policy_is_known_by_its_name_everywhere(scenario, registered):
+    @registered
+    def mine(scenario, trace):
+        return sl.Rule.over(scenario, [3], rate="surrogate", virtual_queues=True)
+
+    trace = sl.draw_trace(scenario, 3_000, rng=0)
+    result = sl.simulate(scenario, trace, V=0.3, policy="mine", burn_in=100)
+    assert (
+        result.mean_energy
+        == sl.simulate(scenario, trace, V=0.3, policy=mine, burn_in=100).mean_energy
+    )
+    assert result.policy == "mine" == sl.policies.name_of(sl.POLICIES["mine"])
+    grid = {"V": 0.3, "seeds": [4], "n_slots": 3_000, "burn_in": 100, "progress": False}
+    data = sl.compare(scenario, **grid)  # all that are registered
+    assert list(data.policy.values) == list(sl.POLICIES)
+    alone = sl.sweep(scenario, policy="mine", **grid)
+    assert float(data.mean_energy.sel(policy="mine").item()) == alone.mean_energy.item()
+
+
+def test_a_name_is_taken_once(registered):
+    with pytest.raises(ValueError, match="name must not be that of another policy, got 'adaptive'"):
+        registered(partial(policies.static, split=3), name="adaptive")
+    with pytest.raises(ValueError, match="name must be given"):
+        registered(partial(policies.static, split=3), name="")
+    assert list(sl.POLICIES)[0] == "adaptive"
+
+
+def test_labels_are_distinct():
+    assert len({policy.label for policy in sl.POLICIES.values()}) == len(sl.POLICIES)

@@ -5,17 +5,19 @@ import inspect
 import sys
 import tracemalloc
 
+import hypothesis.strategies as st
 import joblib
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given
 from scipy import stats
 
 import splitlib as sl
 from benchmarks.straightforward import slot_loop
 from splitlib import kernel
 from splitlib.loop import COMPILED, PLAIN
-from splitlib.simulate import run
+from splitlib.simulate import simulate_each
 
 SERIES = ("split", "rate", "delay", "energy", "Z", "H")
 
@@ -39,8 +41,8 @@ def history_of(scenario, trace, V=0.3, policy="adaptive"):
 def test_plain_compiled_and_numpy_loop_agree_slot_by_slot(changes, V):
     scenario = sl.Scenario(**changes)
     trace = trace_of(scenario, 1500)
-    (plain,) = run(scenario, trace, [V], "adaptive", 0, history=True, loops=PLAIN)
-    (compiled,) = run(scenario, trace, [V], "adaptive", 0, history=True, loops=COMPILED)
+    (plain,) = simulate_each(scenario, trace, [V], "adaptive", 0, history=True, loops=PLAIN)
+    (compiled,) = simulate_each(scenario, trace, [V], "adaptive", 0, history=True, loops=COMPILED)
     first = slot_loop(scenario, trace, V)
     for name in SERIES:
         ours = getattr(plain.history, name)
@@ -418,6 +420,61 @@ def test_progress_is_shown_where_it_is_wanted_and_takes_more_than_a_second(
     assert shown.get("disable", False) == (not progress)
 
 
+SETTINGS = st.fixed_dictionaries({}, optional={
+    "alpha_max": st.floats(0.01, 1), "path_loss_exponent": st.floats(2, 5),
+    "p_max": st.floats(0.01, 10), "arrival_rate": st.floats(0, 20), "d_max": st.floats(0.01, 0.2),
+    "epsilon": st.floats(0, 0.1), "local_energy_per": st.sampled_from(["image", "slot"]),
+    "split_objective": st.sampled_from(["step", "surrogate"]),
+})  # fmt: skip
+
+
+@given(
+    changes=SETTINGS,
+    weights=st.lists(st.floats(1e-5, 1e4), min_size=1, max_size=9),
+    policy=st.sampled_from([name for name in sl.POLICIES if name != "clairvoyant"]),
+    seed=st.integers(0, 1000),
+    n_slots=st.integers(2, 300),
+)
+def test_several_v_side_by_side_are_as_each_alone(changes, weights, policy, seed, n_slots):
+    """To the last bit, with virtual queues and without."""
+    scenario = sl.Scenario(**changes)
+    trace = sl.draw_trace(scenario, n_slots, rng=seed)
+    together = simulate_each(scenario, trace, weights, policy, n_slots // 3, history=True)
+    for V, one in zip(weights, together, strict=True):
+        alone = sl.simulate(scenario, trace, V=V, policy=policy, burn_in=n_slots // 3, history=True)
+        for field in dataclasses.fields(sl.Result):
+            ours, single = (getattr(result, field.name) for result in (one, alone))
+            if field.name == "history":
+                assert all(map(np.array_equal, ours, single))
+            else:
+                assert np.array_equal(ours, single), field.name
+
+
+@pytest.mark.parametrize("per", ["image", "slot"])
+def test_slot_costs_are_those_of_the_straightforward_loop(per):
+    scenario = sl.Scenario(alpha_max=0.1, local_energy_per=per)
+    trace = trace_of(scenario, 300)
+    first = slot_loop(scenario, trace, 0.3)
+    taken = np.arange(300), first["split"].astype(int)
+    rate = np.where(first["rate"] > 0, first["rate"], 1e9)
+    for shape in (rate, np.repeat(rate[:, None], 20, axis=1)):
+        delay, energy = sl.slot_costs(scenario, trace, shape)
+        np.testing.assert_allclose(delay[taken], first["delay"], rtol=1e-12)
+        np.testing.assert_allclose(energy[taken], first["energy"], rtol=1e-12)
+
+
+def test_slot_costs_at_one_rate_and_where_nothing_can_be_sent(scenario):
+    trace = sl.Trace([1e-10, 1e-10, 0.0], [0.5] * 3, [3, 0, 3])
+    delay, energy = sl.slot_costs(scenario, trace, 1e8)
+    assert delay[0, 0] == pytest.approx(3 * (4816896 / 1e8 + 2 * 300_774_272 / 0.5 / 21e12))
+    assert (delay[1] == 0).all() and (energy[1] == 0).all()
+    delay, energy = sl.slot_costs(scenario, trace, [1e8, 1e8, 0.0])
+    assert (delay[2, :-1] > 1e100).all() and (energy[2, :-1] > 1e100).all()
+    assert energy[2, -1] == 3 * scenario.profile.local_energy[-1]
+    with pytest.raises(ValueError, match=r"rate must have the shape \(\), \(3,\) or \(3, 20\)"):
+        sl.slot_costs(scenario, trace, [1e8, 1e8])
+
+
 def test_the_least_availability_may_be_the_largest():
     scenario = sl.Scenario(alpha_min=0.1)
     data = sl.sweep(scenario, alpha_max=0.1, seeds=1, n_slots=50, burn_in=0)
@@ -425,7 +482,7 @@ def test_the_least_availability_may_be_the_largest():
 
 
 def test_a_history_that_nobody_wants_is_not_kept(scenario):
-    assert run(scenario, TRACE, [1.0], "adaptive", 0)[0].history is None
+    assert sl.simulate(scenario, TRACE, burn_in=0).history is None
 
 
 TRACE = sl.Trace([1e-10] * 5, [0.5] * 5, [3] * 5)
@@ -483,12 +540,6 @@ def test_wrong_types_are_refused(scenario, call, message):
 def test_seeds_may_be_any_sequence(scenario, seeds):
     data = sl.sweep(scenario, seeds=seeds, n_slots=50, burn_in=0)
     assert data.seed.values.tolist() == [3, 5]
-
-
-def test_places_in_the_totals_are_distinct():
-    places = (kernel.DELAY, kernel.ENERGY, kernel.OUTAGES, kernel.ARRIVALS, kernel.CHARGED)
-    places += (kernel.Z_SUM, kernel.H_SUM, kernel.LONGEST_DELAY, kernel.SENT, kernel.RATE_INSIDE)
-    assert len({*places}) == kernel.N_TOTALS
 
 
 @pytest.mark.parametrize("V", [1e-3, 0.1, 3.0, 100.0])

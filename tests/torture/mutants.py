@@ -53,9 +53,9 @@ TESTS = {
     "scenario": "tests/model/test_scenario.py splitlib/scenario.py",
     "kernel": "tests/model/test_channel.py tests/model/test_policies.py::test_a_slot_by_hand"
     " tests/model/test_simulate.py tests/model/test_policies.py",
-    "trace": "tests/model/test_trace.py tests/model/test_scenario.py tests/model/test_stream.py"
+    "trace": "tests/model/test_trace.py tests/model/test_scenario.py tests/model/test_mrg32k3a.py"
     " splitlib/trace.py tests/model/test_simulate.py::test_bad_input_is_refused",
-    "stream": "tests/model/test_stream.py",
+    "mrg32k3a": "tests/model/test_mrg32k3a.py",
     "loop": "tests/model/test_policies.py tests/model/test_simulate.py",
     "policies": "tests/model/test_policies.py",
     "bound": "tests/model/test_bound.py::test_the_ceiling_is_that_of_a_linear_program"
@@ -76,7 +76,7 @@ QUICK = {
 }
 
 #: Modules with compiled loops: these run as plain Python, which Numba's cache cannot mix up.
-UNCOMPILED = {"kernel", "stream", "trace"}
+UNCOMPILED = {"kernel", "mrg32k3a", "trace"}
 
 #: Cosmic Ray's operators that change what is computed. Left out is what raises a TypeError on
 #: every float, such as `<<` for `*`: it would be caught without saying anything of the tests.

@@ -6,7 +6,7 @@ from mrg32k3a.mrg32k3a import MRG32k3a
 from scipy import stats
 
 import splitlib as sl
-from splitlib import stream
+from splitlib import mrg32k3a
 
 # L'Ecuyer et al. (2002): A1 and A2 to the power 2^127, as every RngStreams package has them.
 A1P127 = [
@@ -23,8 +23,8 @@ A2P127 = [
 
 def test_numbers_are_those_of_a_public_generator():
     theirs = MRG32k3a()
-    state = stream.initial_state(0)
-    assert [stream.next_uniform(state) for _ in range(2000)] == [
+    state = mrg32k3a.initial_state(0)
+    assert [mrg32k3a.next_uniform(state) for _ in range(2000)] == [
         theirs.random() for _ in range(2000)
     ]
 
@@ -38,12 +38,12 @@ def test_streams_start_where_the_published_matrices_lead(seed):
         state += [
             sum(a * s for a, s in zip(row, y, strict=True)) % (2**32 - 22853) for row in A2P127
         ]
-    assert stream.initial_state(seed) == state
+    assert mrg32k3a.initial_state(seed) == state
 
 
 def test_compiled_and_plain_draw_the_same():
-    uniforms, state = np.empty(300), stream.initial_state(3)
-    stream.fill_uniforms(state, 100, uniforms)
+    uniforms, state = np.empty(300), mrg32k3a.initial_state(3)
+    mrg32k3a.fill_uniforms(state, 100, uniforms)
     trace = sl.page_trace(sl.Scenario(alpha_max=0.3), n_slots=100, seed=3)
     assert np.array_equal(trace.availability, 0.3 * uniforms[1::3])
     gain = sl.Scenario().path_gain * -np.log(uniforms[::3])
@@ -53,20 +53,20 @@ def test_compiled_and_plain_draw_the_same():
 
 def test_no_number_is_zero():
     """What would be 0 is m1 / (m1 + 1) by the generator's definition."""
-    assert stream.next_uniform([0.0] * 6) == stream.M1 / (stream.M1 + 1)
+    assert mrg32k3a.next_uniform([0.0] * 6) == mrg32k3a.M1 / (mrg32k3a.M1 + 1)
     one = float(pow(1403580, -1, 2**32 - 209))  # of which the generator makes a 1
-    assert stream.next_uniform([0.0, one, 0.0, 0.0, 0.0, 0.0]) == 1 / (stream.M1 + 1)
+    assert mrg32k3a.next_uniform([0.0, one, 0.0, 0.0, 0.0, 0.0]) == 1 / (mrg32k3a.M1 + 1)
 
 
 def test_a_quantile_is_the_least_that_is_probable_enough():
-    assert stream.poisson_quantile(np.exp(-0.7), 0.7) == 0
-    assert stream.poisson_quantile(np.nextafter(np.exp(-0.7), 1), 0.7) == 1
+    assert mrg32k3a.poisson_quantile(np.exp(-0.7), 0.7) == 0
+    assert mrg32k3a.poisson_quantile(np.nextafter(np.exp(-0.7), 1), 0.7) == 1
 
 
-@pytest.mark.parametrize("mean", [0.0, 1e-3, 0.7, 10.0, 40.0, stream.MAX_ARRIVAL_RATE])
+@pytest.mark.parametrize("mean", [0.0, 1e-3, 0.7, 10.0, 40.0, mrg32k3a.MAX_ARRIVAL_RATE])
 def test_poisson_quantiles(mean):
     for u in np.concatenate([np.linspace(0.001, 0.999, 97), [1e-9, 1 - 1e-9]]):
-        assert stream.poisson_quantile(u, mean) == max(stats.poisson.ppf(u, mean), 0.0)
+        assert mrg32k3a.poisson_quantile(u, mean) == max(stats.poisson.ppf(u, mean), 0.0)
 
 
 def test_page_traces_have_the_distributions_of_the_paper():
