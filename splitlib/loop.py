@@ -208,7 +208,8 @@ def slot_costs(
         seconds_per_bit = np.where(rate > 0, arrivals / rate, arrivals * kernel.FOREVER)
         snr = np.expm1(rate * math.log(2) / scenario.bandwidth)
         noise = scenario.noise_psd * scenario.bandwidth
-        power = np.where(rate > 0, snr * noise / gain, scenario.p_min)
+        needed = np.minimum(snr * noise / gain, kernel.FOREVER)  # finite: 0 bits are free still
+        power = np.where(rate > 0, needed, scenario.p_min)
     return _costs(scenario, availability, arrivals, seconds_per_bit, power)
 
 

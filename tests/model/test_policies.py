@@ -541,7 +541,7 @@ def test_a_name_is_taken_once(registered):
         registered(partial(policies.static, split=3), name="adaptive")
     with pytest.raises(ValueError, match="name must be given"):
         registered(partial(policies.static, split=3), name="")
-    assert list(sl.POLICIES)[0] == "adaptive"
+    assert next(iter(sl.POLICIES)) == "adaptive"
 
 
 def test_labels_are_distinct():
