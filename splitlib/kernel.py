@@ -368,10 +368,12 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
                     # objectives are put into an array first, so that a compiler can vectorize.
                     price = omega if prices.split_by_surrogate else delay_price
                     step = 0.0 if prices.split_by_surrogate else outage_price
+                    delays = costs.delay[row]
+                    energies = costs.energy[row]
                     if costs.is_known[row] and inside == 0.0:
                         for k in range(n_options):
-                            d = costs.delay[row][k]
-                            e = costs.energy[row][k]
+                            d = delays[k]
+                            e = energies[k]
                             late = step if d > deadline else 0.0
                             objective[k] = price * d + energy_price * e + late
                     else:
@@ -390,8 +392,8 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
                                 + offload_bits[k] * seconds_per_bit
                             )
                             e = charged * local_energy[k] + n * (offload_bits[k] * joules_per_bit)
-                            costs.delay[row][k] = d
-                            costs.energy[row][k] = e
+                            delays[k] = d
+                            energies[k] = e
                             late = step if d > deadline else 0.0
                             objective[k] = price * d + energy_price * e + late
                     least = objective[0]
@@ -413,8 +415,8 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
                                     option = k
 
                     rate = costs.rate[row]
-                    delay = costs.delay[row][option]
-                    energy = costs.energy[row][option]
+                    delay = delays[option]
+                    energy = energies[option]
 
                     if exact is not None:
                         seconds_per_bit = costs.seconds_per_bit[row]
