@@ -33,12 +33,13 @@ from typing import Literal
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike, NDArray
-from scipy.constants import c as SPEED_OF_LIGHT
-from scipy.special import lambertw
 
 from splitlib._check import check_array, check_real, check_typed
 
 Array = NDArray[np.float64]
+
+#: In m/s, exact by definition.
+SPEED_OF_LIGHT = 299_792_458.0
 
 # W0(z) + 1 in powers of q = sqrt(2 (e z + 1)) (Corless et al., 1996, eq. 4.22).
 _BRANCH_POINT = Polynomial(
@@ -278,6 +279,8 @@ def optimal_rate(
     >>> round(float(r * np.log(2)), 12)
     1.0
     """
+    from scipy.special import lambertw
+
     V = check_array("V", V, "(0, inf)")
     omega = check_array("omega", omega, "[0, inf)")
     gain = check_array("gain", gain, "[0, inf)")

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import joblib
 import numpy as np
-import pandas as pd
-import xarray as xr
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
-from splitlib._check import check_bool, check_burn_in, check_instance, check_integer, check_real
+from splitlib._check import check_instance, check_real
 from splitlib.bound import Bound, lower_bound
+from splitlib.grid import Grid
 from splitlib.policies import POLICIES, PolicyFunction, check_policy, name_of
 from splitlib.scenario import Scenario
-from splitlib.simulate import SETTLED_TOLERANCE, check_axis, check_seeds, simulate_each
+from splitlib.simulate import SETTLED_TOLERANCE, simulate_each
 from splitlib.statistics import confidence_interval
 from splitlib.trace import cell_rng, draw_trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 _VARIABLES = {
     "energy_saving": ("energy saving", "1"),
@@ -36,6 +36,7 @@ _VARIABLES = {
 def compare(
     scenario: Scenario,
     policies: Sequence[str | PolicyFunction] | None = None,
+    *,
     V: float = 3.0,
     alpha_max: ArrayLike | None = None,
     path_loss_exponent: ArrayLike | None = None,
@@ -80,6 +81,8 @@ def compare(
     >>> bool((data.gap.sel(policy="adaptive") > 0).all())
     True
     """
+    import xarray as xr
+
     check_instance("scenario", scenario, Scenario)
     policies = list(POLICIES) if policies is None else policies
     if isinstance(policies, str) or not len(policies):
@@ -90,20 +93,13 @@ def compare(
     if len(set(names)) < len(names):
         raise ValueError(f"policies must not hold a name twice, got {names}")
     check_real("V", V)
-    axes: dict[str, list[Any]] = {
-        "alpha_max": check_axis("alpha_max", alpha_max, "(0, 1]", scenario.alpha_max),
-        "path_loss_exponent": check_axis(
-            "path_loss_exponent", path_loss_exponent, "[0, inf)", scenario.path_loss_exponent
-        ),
-        "seed": check_seeds(seeds),
-    }
-    n_slots = check_integer("n_slots", n_slots)
-    check_burn_in(burn_in, n_slots)
-    check_bool("progress", progress)
+    grid = Grid.checked(
+        {"": scenario}, alpha_max, path_loss_exponent, seeds, n_slots, burn_in, n_jobs, progress
+    )
 
     def cell(alpha: float, exponent: float, seed: int) -> tuple[float, list[list[float]]]:
         at = replace(scenario, alpha_max=alpha, path_loss_exponent=exponent)
-        trace = draw_trace(at, n_slots, rng=cell_rng(at, seed))
+        trace = draw_trace(at, grid.n_slots, rng=cell_rng(at, seed))
         bound = lower_bound(at, trace.after(burn_in))
         rows = []
         for policy in policies:
@@ -117,11 +113,8 @@ def compare(
             )
         return bound.energy_saving, rows
 
-    cells = list(product(*axes.values()))
-    parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    found = parallel(joblib.delayed(cell)(*values) for values in cells)
-    off = {} if progress else {"disable": True}
-    bounds, rows = zip(*tqdm(found, total=len(cells), delay=1, unit="trace", **off), strict=True)
+    bounds, rows = zip(*grid.map(cell, "compare"), strict=True)
+    axes = grid.axes
     shape = tuple(len(axis) for axis in axes.values())
     data = xr.Dataset(coords={"policy": names, **axes})
     table = np.array(rows).reshape(*shape, len(names), len(_VARIABLES))
@@ -130,7 +123,7 @@ def compare(
         data[name] = (("policy", *axes), values, {"long_name": long_name, "units": units})
     about = {"long_name": "highest possible energy saving", "units": "1"}
     data["bound"] = (tuple(axes), np.reshape(bounds, shape), about)
-    return data.assign_attrs(V=V, n_slots=n_slots, burn_in=burn_in)
+    return data.assign_attrs(V=V, n_slots=grid.n_slots, burn_in=burn_in)
 
 
 def _solved(policy: str | PolicyFunction, bound: Bound) -> str | PolicyFunction:
@@ -164,6 +157,8 @@ def comparison(
         ``_half`` behind the name for half the width of the interval, and whether each limit is
         kept: ``keeps_delay``, ``keeps_outage``.
     """
+    import xarray as xr
+
     check_instance("data", data, xr.Dataset)
     check_instance("scenario", scenario, Scenario)
     check_real("tolerance", tolerance)

@@ -9,30 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import joblib
 import numpy as np
-import pandas as pd
-import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from tqdm import tqdm
 
 from splitlib import kernel
 from splitlib._check import (
-    check_array,
     check_bool,
     check_burn_in,
     check_instance,
-    check_integer,
     check_real,
 )
+from splitlib.grid import Grid, check_axis
 from splitlib.loop import COMPILED, Loops, SlotLoop
 from splitlib.policies import PolicyFunction, check_policy, name_of, policy_of
 from splitlib.scenario import Scenario
 from splitlib.statistics import confidence_interval
 from splitlib.trace import Trace, cell_rng, draw_slots
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 #: Growth of the queues per slot, as a share of the limits, up to which a run has settled.
 SETTLED_TOLERANCE = 1e-3
@@ -178,6 +176,7 @@ def simulate(
     scenario: Scenario,
     trace: Trace,
     V: float = 3.0,
+    *,
     policy: str | PolicyFunction = "adaptive",
     burn_in: int = 10_000,
     history: bool = False,
@@ -295,6 +294,7 @@ _COORDINATES = {
 def sweep(
     scenario: Scenario,
     V: ArrayLike = 3.0,
+    *,
     alpha_max: ArrayLike | None = None,
     path_loss_exponent: ArrayLike | None = None,
     seeds: int | Sequence[int] = 10,
@@ -354,20 +354,21 @@ def sweep(
     return sweep_scenarios(
         scenarios,
         V,
-        alpha_max,
-        path_loss_exponent,
-        seeds,
-        n_slots,
-        burn_in,
-        policy,
-        n_jobs,
-        progress,
+        alpha_max=alpha_max,
+        path_loss_exponent=path_loss_exponent,
+        seeds=seeds,
+        n_slots=n_slots,
+        burn_in=burn_in,
+        policy=policy,
+        n_jobs=n_jobs,
+        progress=progress,
     )[""]
 
 
 def sweep_scenarios(
     scenarios: Mapping[str, Scenario],
     V: ArrayLike | Mapping[str, ArrayLike] = 3.0,
+    *,
     alpha_max: ArrayLike | None = None,
     path_loss_exponent: ArrayLike | None = None,
     seeds: int | Sequence[int] = 10,
@@ -423,29 +424,22 @@ def sweep_scenarios(
     else:
         V = dict.fromkeys(scenarios, V)
     weights = {name: check_axis("V", V[name], "(0, inf)") for name in scenarios}
-    alphas = check_axis("alpha_max", alpha_max, "(0, 1]", first.alpha_max)
-    exponents = check_axis(
-        "path_loss_exponent", path_loss_exponent, "[0, inf)", first.path_loss_exponent
+    grid = Grid.checked(
+        dict(scenarios),
+        alpha_max,
+        path_loss_exponent,
+        seeds,
+        n_slots,
+        burn_in,
+        n_jobs,
+        progress,
     )
-    seeds = check_seeds(seeds)
-    n_slots = check_integer("n_slots", n_slots)
-    check_burn_in(burn_in, n_slots)
     check_policy(policy)
-    check_bool("progress", progress)
-    if n_jobs != -1:
-        n_jobs = check_integer("n_jobs (other than -1)", n_jobs)
-
-    for name, scenario in scenarios.items():
-        if scenario.alpha_min > min(alphas):
-            raise ValueError(
-                f"alpha_max must be at least alpha_min = {scenario.alpha_min!r} of the scenario"
-                f" {name!r}, got {min(alphas)!r}"
-            )
 
     def cell(alpha: float, exponent: float, seed: int) -> dict[str, list[Result]]:
         here: dict[str, Any] = {"alpha_max": alpha, "path_loss_exponent": exponent}
         rng = cell_rng(replace(first, **here), seed)
-        draws = draw_slots(first.arrival_rate, n_slots, rng)
+        draws = draw_slots(first.arrival_rate, grid.n_slots, rng)
         traces: dict[tuple[float, float], Trace] = {}
         found = {}
         for name, scenario in scenarios.items():
@@ -456,50 +450,20 @@ def sweep_scenarios(
             found[name] = simulate_each(at, traces[world], weights[name], policy, burn_in)
         return found
 
-    cells = list(product(alphas, exponents, seeds))
-    parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    runs = parallel(joblib.delayed(cell)(*values) for values in cells)
-    # Where it is wanted nothing is said of it, so that TQDM_DISABLE can still switch it off.
-    off = {} if progress else {"disable": True}
-    bar = tqdm(runs, total=len(cells), delay=1, unit="trace", desc=name_of(policy), **off)
-    found = list(bar)
-    axes: dict[str, list[Any]] = {
-        "alpha_max": alphas,
-        "path_loss_exponent": exponents,
-        "seed": seeds,
-    }
+    found = grid.map(cell, name_of(policy))
+    about = {"policy": name_of(policy), "n_slots": grid.n_slots, "burn_in": burn_in}
     datasets = {}
     for name in scenarios:
         results = [result for row in found for result in row[name]]
-        data = _dataset(results, {**axes, "V": weights[name]}).transpose("V", ...)
-        datasets[name] = data.assign_attrs(policy=name_of(policy), n_slots=n_slots, burn_in=burn_in)
+        data = _dataset(results, {**grid.axes, "V": weights[name]}).transpose("V", ...)
+        datasets[name] = data.assign_attrs(about)
     return datasets
-
-
-def check_axis(
-    name: str, values: ArrayLike | None, interval: str, default: float = 0.0
-) -> list[float]:
-    """Return the values of one axis of a sweep as a list of floats."""
-    axis = np.atleast_1d(check_array(name, default if values is None else values, interval))
-    if axis.ndim != 1 or axis.size == 0:
-        raise ValueError(f"{name} must be a non-empty sequence of numbers, got {values!r}")
-    if len(set(axis.tolist())) < axis.size:
-        raise ValueError(f"{name} must not hold a value twice, got {values!r}")
-    return [float(value) for value in axis]
-
-
-def check_seeds(seeds: int | Sequence[int]) -> list[int]:
-    """Return the seeds of a sweep as a list."""
-    if np.ndim(seeds) == 0:
-        return list(range(check_integer("seeds", seeds)))
-    listed = [check_integer("seeds", seed, minimum=0) for seed in seeds]  # type: ignore[union-attr]
-    if not listed or len(set(listed)) < len(listed):
-        raise ValueError(f"seeds must hold at least one value and none twice, got {listed}")
-    return listed
 
 
 def _check_sweep(data: xr.Dataset, needed: Iterable[str]) -> None:
     """Raise unless ``data`` looks like what `sweep` returns."""
+    import xarray as xr
+
     check_instance("data", data, xr.Dataset)
     missing = [name for name in [*needed, "seed"] if name not in {*data.variables, *data.dims}]
     if missing:
@@ -508,6 +472,8 @@ def _check_sweep(data: xr.Dataset, needed: Iterable[str]) -> None:
 
 def _dataset(results: list[Result], grid: dict[str, list[Any]]) -> xr.Dataset:
     """Label the results, which are in the order of the grid."""
+    import xarray as xr
+
     dims, shape = tuple(grid), tuple(len(axis) for axis in grid.values())
     data = xr.Dataset(coords=grid)
     for name, read, long_name, units in _VARIABLES:
@@ -592,6 +558,8 @@ def summary(data: xr.Dataset) -> pd.DataFrame:
     >>> list(table.columns[:3])
     ['mean_delay', 'mean_delay_lower', 'mean_delay_upper']
     """
+    import xarray as xr
+
     _check_sweep(data, [name for name, *_ in _VARIABLES])
     columns = {}
     for name, *_ in _VARIABLES:

@@ -7,14 +7,15 @@ numbers), not the difference of two intervals.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import xarray as xr
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from splitlib._check import check_array, check_instance, check_integer, check_real
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Interval(NamedTuple):
@@ -50,10 +51,14 @@ def confidence_interval(data: xr.DataArray, level: float = 0.95) -> xr.Dataset:
 
     Examples
     --------
+    >>> import xarray as xr
     >>> interval = confidence_interval(xr.DataArray([1.0, 2.0, 3.0], dims="seed"))
     >>> round(float(interval.lower), 3), round(float(interval.upper), 3)
     (-0.484, 4.484)
     """
+    import xarray as xr
+    from scipy import stats
+
     check_instance("data", data, xr.DataArray)
     check_real("level", level, "(0, 1)")
     n_seeds = check_integer("number of seeds in data", data.sizes.get("seed", 0))
@@ -86,6 +91,7 @@ def over_seeds(data: xr.DataArray, level: float = 0.95) -> Interval:
 
     Examples
     --------
+    >>> import xarray as xr
     >>> over_seeds(xr.DataArray([1.0, 2.0, 3.0], dims="seed")).value
     2.0
     """
@@ -127,6 +133,8 @@ def batch_means(series: ArrayLike, n_batches: int = 30, level: float = 0.95) -> 
     >>> batch_means([1.0, 1.0, 3.0, 3.0], n_batches=2).value
     2.0
     """
+    import xarray as xr
+
     series = check_array("series", series, "(-inf, inf)")
     n_batches = check_integer("n_batches", n_batches, minimum=2)
     check_real("level", level, "(0, 1)")
@@ -174,6 +182,8 @@ def tail_exponent(samples: ArrayLike, n_largest: int, level: float = 0.95) -> In
     >>> found.lower < 1 < found.upper
     True
     """
+    from scipy import stats
+
     samples = check_array("samples", samples, "(-inf, inf)").ravel()
     n_largest = check_integer("n_largest", n_largest, minimum=2)
     check_real("level", level, "(0, 1)")

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple, NoReturn, cast
 import anywidget
 import ipywidgets
 import traitlets
-from scipy.constants import c as SPEED_OF_LIGHT
 
 from splitlib import mrg32k3a, policies
 from splitlib._check import check_burn_in, check_choice, check_instance, check_integer, check_real
+from splitlib.channel import SPEED_OF_LIGHT
 from splitlib.explorer.transpile import to_javascript
 from splitlib.loop import Rule
 from splitlib.scenario import Scenario

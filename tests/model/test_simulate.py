@@ -414,7 +414,7 @@ def test_progress_is_shown_where_it_is_wanted_and_takes_more_than_a_second(
         shown.update(options)
         return runs
 
-    monkeypatch.setattr(sys.modules["splitlib.simulate"], "tqdm", bar)
+    monkeypatch.setattr(sys.modules["splitlib.grid"], "tqdm", bar)
     sl.sweep(scenario, seeds=2, n_slots=50, burn_in=0, progress=progress)
     assert (shown["total"], shown["delay"]) == (2, 1)
     assert shown.get("disable", False) == (not progress)
