@@ -170,6 +170,26 @@ def test_a_rival_for_which_the_network_is_too_short_is_not_offered():
         explorer.rivals = ["bottleneck"]
 
 
+def test_a_registered_policy_is_offered_or_named_as_one_for_python_alone(monkeypatch):
+    def middle(scenario, trace):
+        return sl.Rule.over(scenario, [9])
+
+    def peeking(scenario, trace):
+        return sl.Rule.over(scenario, [0 if trace.gain.mean() > 1e-10 else 19])
+
+    def cautious(slot):
+        return 19, slot.rate_max
+
+    monkeypatch.setattr(sl.policies, "POLICIES", dict(sl.POLICIES))
+    for function in (middle, peeking, sl.online(cautious)):
+        sl.register(f"the {function.__name__} one")(function)
+    explorer = Explorer(rivals=["middle"])
+    assert explorer.panel.offered == [*RIVALS, "middle"]
+    assert explorer.panel.python_only == ["the peeking one", "the cautious one"]
+    with pytest.raises(ValueError, match="rivals must be one of"):
+        explorer.rivals = ["peeking"]
+
+
 def test_the_page_gets_no_second_loop():
     script = to_javascript()
     for function in FUNCTIONS:
@@ -735,12 +755,27 @@ stages = [dataclasses.replace(stage, name='<b>&"' + stage.name) for stage in net
 network = dataclasses.replace(network, stages=stages)
 readings = {"path_loss": "friis", "fading_power": 40.0, "alpha_min": 0.1, "flops_per_mac": 1,
             "local_energy_per": "slot", "raw_bits_per_element": 8, "split_objective": "surrogate"}
+
+
+@sl.register("in the middle")
+def middle(scenario, trace):
+    return sl.Rule.over(scenario, [8, 9, 10], rate="surrogate", virtual_queues=True)
+
+
+@sl.register("slot by slot")
+@sl.online
+def cautious(slot):
+    return 9, slot.rate_max
+
+
 explorer = sl.explorer.Explorer(sl.Scenario(network=network, alpha_max=0.5, **readings), V=1.0)
 
 
 def note(change):
     result = explorer.result()
-    seen = {"V": explorer.V, "path_loss_exponent": explorer.scenario.path_loss_exponent,
+    mine = sl.simulate(explorer.scenario, explorer.trace, V=explorer.V, policy="middle")
+    seen = {"middle": [mine.mean_energy, mine.split_histogram.tolist()],
+            "V": explorer.V, "path_loss_exponent": explorer.scenario.path_loss_exponent,
             "mean_delay": result.mean_delay, "energy_saving": result.energy_saving,
             "split_histogram": result.split_histogram.tolist()}
     Path("seen.tmp").write_text(json.dumps(seen))
@@ -829,6 +864,9 @@ def test_with_a_kernel_python_and_the_sliders_follow_each_other(kernel_page):
     names = panel.root.locator("svg .small").all_text_contents()
     assert names[:2] == ["input", '<b>&"stem']
     assert names[15] == '<b>&"block …'
+    panel.root.locator("summary").click()
+    assert "cannot run in a page: slot by slot" in panel.root.locator(".python-only").inner_text()
+    panel.root.get_by_role("button", name=f"{len(RIVALS) + 1} in the middle", exact=True).click()
     panel.press("V", "ArrowRight", times=3)
     panel.press("path_loss_exponent", "ArrowRight")
     panel.settle()
@@ -840,6 +878,9 @@ def test_with_a_kernel_python_and_the_sliders_follow_each_other(kernel_page):
     assert seen["mean_delay"] == pytest.approx(data["meanDelay"], rel=1e-9)
     assert seen["energy_saving"] == pytest.approx(data["energySaving"], rel=1e-9)
     assert seen["split_histogram"] == data["splitHistogram"]
+    middle = data["rivals"]["middle"]
+    assert middle["mean_energy"] == pytest.approx(seen["middle"][0], rel=1e-12)
+    assert middle["split_histogram"] == seen["middle"][1]
     panel.press("V", "End")  # from where Python moves it on
     _seen(file, 0.37)
     panel.settle()
