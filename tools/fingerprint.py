@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from collections.abc import Iterable
@@ -40,3 +41,42 @@ def package_sources(root: Path) -> list[Path]:
     """Return what every result depends on: splitlib and the lock."""
     package = [path for path in (root / "splitlib").rglob("*") if "__pycache__" not in path.parts]
     return [*package, root / "requirements.lock"]
+
+
+def reproduction_sources(root: Path, code: Iterable[str]) -> list[Path]:
+    """Return the modules of `reproduction` that code imports, and the data files of their names.
+
+    Modules that these import count too.
+    """
+    folder = root / "reproduction"
+    modules = {path.stem for path in folder.glob("*.py")}
+    found: set[str] = set()
+    new = {name for source in code for name in _imported(source, folder.name, modules)}
+    while new:
+        found |= new
+        sources = [(folder / f"{name}.py").read_text("utf-8") for name in new]
+        new = {name for source in sources for name in _imported(source, folder.name, modules)}
+        new -= found
+    kinds = (".py", ".yml", ".json")
+    return [path for name in found for path in folder.glob(f"{name}.*") if path.suffix in kinds]
+
+
+def _imported(source: str, package: str, modules: set[str]) -> set[str]:
+    """Return which modules of a package a source imports; all of them if it cannot be read."""
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except SyntaxError:  # a magic of IPython, which may hide an import
+        return modules
+    names = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = f"{package}." if node.level else ""
+            names += [f"{start}{node.module or ''}.{alias.name}" for alias in node.names]
+    found: set[str] = set()
+    for name in names:
+        first, *rest = filter(None, name.split("."))
+        if first == package:
+            found |= modules & {"__init__", *rest[:1]}
+    return found

@@ -1,10 +1,10 @@
-"""What the parameters of the book's notebooks may be.
+"""Typed parameters of the book's notebooks.
 
 The cell of a notebook that is tagged ``parameters`` holds annotated literals, such as
 ``V: list[float] = [1.0, 3.0]``, and nothing else: it is the notebook's schema. A name that is a
-field of `Scenario` obeys the rule of that field; one of `RULES` the rule that stands there; any
-other is positive if it is a float, and at least 1 if it is an int. Where a list is meant, one
-value will do.
+field of `splitlib.Scenario` obeys the rule of that field; one of `RULES` the rule given there; any
+other is positive if it is a float, and at least 1 if it is an int. In place of a list, one value
+will do.
 """
 
 from __future__ import annotations
@@ -13,22 +13,15 @@ import ast
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args, get_origin
 
-from splitlib._check import (
-    Count,
-    Positive,
-    check_burn_in,
-    check_typed,
-    field_types,
-    nearest,
-)
+from splitlib import Scenario
+from splitlib._check import Count, Positive, check_burn_in, check_typed, field_types, nearest
 from splitlib.network import Arithmetic
-from splitlib.scenario import Scenario
 
 _SCENARIO = field_types(Scenario)
 _SHARE = Annotated[float, "(0, 1)"]
 _NOT_NEGATIVE = Annotated[int, 0]
 
-#: Rules of names that are not the scenario's own, in every notebook that has them.
+#: Rules of parameters that are no fields of the scenario, in every notebook that has them.
 RULES: dict[str, Any] = {
     "alpha_max_fig3": _SCENARIO["alpha_max"],
     "arithmetic": Arithmetic,
@@ -94,7 +87,7 @@ def schema_of(source: str) -> dict[str, Any]:
             raise ValueError(f"not `name: type = literal`: {written}")
         name, text = ast.unparse(statement.target), ast.unparse(statement.annotation)
         if name in schema:
-            raise ValueError(f"the parameter {name} stands there twice")
+            raise ValueError(f"the parameter {name} is given twice")
         if text not in _KINDS:
             raise ValueError(f"{name} must be a float, an int, a str or a list of them, not {text}")
         try:
@@ -132,12 +125,12 @@ def check_values(schema: Mapping[str, Any], values: Mapping[str, Any]) -> None:
             check_burn_in(values[burn_in], values[slots], burn_in)
 
 
-def check_parameters(namespace: Mapping[str, Any]) -> None:
-    """Raise unless a running notebook has parameters as its own cell declares them.
+def check(namespace: Mapping[str, Any]) -> None:
+    """Raise unless the parameters of a running notebook are as its ``parameters`` cell declares.
 
-    To be called right after the ``parameters`` cell. It also sees what papermill has put in, and
-    what has been typed into the cell without a type: a misspelt name would otherwise change
-    nothing, and nobody would notice.
+    To be called right after that cell. It also sees what papermill has put in, and what has been
+    typed into the cell without a type: a misspelt name would otherwise change nothing, and nobody
+    would notice.
 
     Parameters
     ----------
