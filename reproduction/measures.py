@@ -14,7 +14,6 @@ interval.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -75,31 +74,6 @@ def tag(value: float) -> str:
     ('0_5', '3')
     """
     return f"{value:g}".replace(".", "_")
-
-
-def flat(numbers: Mapping[str, Interval | float]) -> dict[str, float]:
-    """Return numbers one by one: ``x``, and ``x_lower`` and ``x_upper`` where it has an interval.
-
-    Parameters
-    ----------
-    numbers : mapping of str to Interval or float
-
-    Returns
-    -------
-    dict of str to float
-
-    Examples
-    --------
-    >>> flat({"x": Interval(2.0, 1.0, 3.0), "n": certain(5), "y": 0.5})
-    {'x': 2.0, 'x_lower': 1.0, 'x_upper': 3.0, 'n': 5.0, 'y': 0.5}
-    """
-    found: dict[str, float] = {}
-    for name, number in numbers.items():
-        value, lower, upper = number if isinstance(number, Interval) else certain(number)
-        found[name] = value
-        if not math.isnan(lower):
-            found |= {f"{name}_lower": lower, f"{name}_upper": upper}
-    return found
 
 
 def of_inputs(scenario: Scenario) -> dict[str, Interval]:

@@ -13,7 +13,7 @@ import ast
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args, get_origin
 
-from splitlib import Scenario
+from splitlib import Scenario, channel
 from splitlib._check import Count, Positive, check_burn_in, check_typed, field_types, nearest
 from splitlib.network import Arithmetic
 
@@ -118,8 +118,7 @@ def check_values(schema: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         if name not in schema:
             raise TypeError(f"there is no parameter {name!r}{nearest(name, schema)}")
         check_typed(name, value, _rule(name, schema[name]))
-    single = {n: v for n, v in values.items() if n in _SCENARIO and not isinstance(v, list)}
-    Scenario(**single)  # knows what must hold between its fields
+    Scenario(**_single_fields(values))  # knows what must hold between its fields
     for burn_in, slots in _SLOTS.items():
         if burn_in in values and slots in values:
             check_burn_in(values[burn_in], values[slots], burn_in)
@@ -142,13 +141,39 @@ def check(namespace: Mapping[str, Any]) -> None:
     TypeError, ValueError
         If a name is unknown, or a value of the wrong type or out of its range.
     """
-    noted = namespace["__annotations__"].items()  # as texts, where the future has them so
-    schema = {n: kind for n, one in noted for text, kind in _KINDS.items() if one in (text, kind)}
+    schema = _declared(namespace)
     for source in namespace.get("In", ()):
         for name in _assigned(source):
             if name not in schema:
                 raise TypeError(f"there is no parameter {name!r}{nearest(name, schema)}")
     check_values(schema, {name: namespace[name] for name in schema})
+
+
+def scenario_of(namespace: Mapping[str, Any]) -> Scenario:
+    """Return the scenario that the parameters of a running notebook describe.
+
+    Parameters
+    ----------
+    namespace : mapping
+        The notebook's ``globals()``. A parameter with the name of a field sets that field, unless
+        it is a list; ``noise_psd_dbm`` sets ``noise_psd``.
+    """
+    values = {name: namespace[name] for name in _declared(namespace)}
+    fields = _single_fields(values)
+    if "noise_psd_dbm" in values:
+        fields["noise_psd"] = channel.dbm_to_watt(values["noise_psd_dbm"])
+    return Scenario(**fields)
+
+
+def _single_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are of the scenario's fields, lists left out."""
+    return {n: v for n, v in values.items() if n in _SCENARIO and not isinstance(v, list)}
+
+
+def _declared(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the types of the parameters that a running notebook has declared."""
+    noted = namespace["__annotations__"].items()  # as texts, where the future has them so
+    return {n: kind for n, one in noted for text, kind in _KINDS.items() if one in (text, kind)}
 
 
 def _assigned(source: str) -> list[str]:

@@ -1,6 +1,5 @@
 """Each notebook: its form, a small run with a number asserted, and bad parameters refused."""
 
-import json
 from pathlib import Path
 
 import nbformat
@@ -332,7 +331,7 @@ def test_memory_costs_what_single_runs_say(execute, tmp_path):
 def test_one_value_will_do_in_place_of_a_list(execute_here):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "V": 0.1, "alpha_max": 0.3}
     numbers = execute_here("fig2_energy_delay", **run)["numbers"]
-    assert 0 < numbers["saving_alpha_0_3"] < 100
+    assert 0 < numbers["saving_alpha_0_3"].value < 100
     numbers = execute_here("fig3_split_availability", **run, path_loss_exponent=4.0)["numbers"]
     assert numbers["highest_V"] == 0.1
     del run["alpha_max"]
@@ -401,10 +400,3 @@ def test_assumptions_judge_the_claims_of_a_small_run(execute, tmp_path):
         values = {row.number: sl.Interval(row.value, row.lower, row.upper)
                   for row in rows.itertuples()}  # fmt: skip
         assert listed[claim].judge(values) == rows.verdict.iloc[0], reading
-
-
-def test_sources_hold_no_outputs_but_the_checked_tables():
-    for path in NOTEBOOKS:
-        for cell in json.loads(path.read_text())["cells"]:
-            if "nbval-check-output" not in cell["metadata"].get("tags", []):
-                assert not cell.get("outputs")

@@ -41,11 +41,6 @@ def faults(listed=CLAIMS, record=RECORD, found=None, readings=None):
     return disagreements(listed, record, found or numbers(), readings)
 
 
-def readings_of(claim):
-    readings = other_readings()
-    return readings[(readings.claim == claim.id) | (readings.claim == readings.claim[0])]
-
-
 def test_all_recorded_verdicts_are_those_of_the_numbers():
     assert not faults()
     assert not verdicts.lost_figures(CLAIMS, ROOT)
@@ -66,7 +61,7 @@ def test_a_flipped_number_of_any_claim_is_seen(claim):
         if item.accept is not None:
             low, high = item.accept
             flipped = numbers() | {item.number: certain(high + 1 if high < math.inf else low - 1)}
-            found = faults([claim], found=flipped, readings=readings_of(claim))
+            found = faults([claim], found=flipped)
             assert any(f"{claim.id}: recorded as 'reproduced'" in line for line in found)
 
 
@@ -74,7 +69,7 @@ def test_a_flipped_number_of_any_claim_is_seen(claim):
                          ids=lambda claim: claim.id)  # fmt: skip
 def test_an_upgraded_verdict_of_any_claim_is_seen(claim):
     better = {claim.id: Recorded("reproduced")}
-    found = faults([claim], better, readings=readings_of(claim))
+    found = faults([claim], better)
     verdict = RECORD[claim.id].verdict
     assert f"{claim.id}: recorded as 'reproduced', measured as {verdict!r}" in found
 
@@ -89,14 +84,7 @@ def test_a_missing_number_and_a_different_default_are_seen():
     for column in ("value", "lower", "upper"):
         moved = readings.copy()
         moved.loc[row, column] *= 1 + 1e-12
-        assert any("is not that of its own notebook" in f for f in faults(readings=moved))
-    for other in (row, readings.index[-1]):
-        anew = readings.copy()
-        anew.loc[other, "verdict"] = "not stated precisely enough"
-        assert any("verdict is not that of its numbers" in f for f in faults(readings=anew))
-    fewer = readings.drop(readings.index[readings.reading == readings.reading.iloc[-1]][:1])
-    assert any("under some readings only" in f or "are not those of the claim" in f
-               for f in faults(readings=fewer))  # fmt: skip
+        assert any("is another number where readings" in line for line in faults(readings=moved))
 
 
 @pytest.mark.parametrize("broken", [
@@ -150,8 +138,8 @@ def edit(path, old, new):
      "splitting-points: recorded as 'reproduced', measured as 'not reproduced'"),
     ("reproduction/claims.yml", "\noffloading-saving:", "\nanother:",
      "verdicts.yml has no verdict on another"),
-    ("reproduction/verdicts.yml", "\noffloading-saving:", "\n# offloading-saving:",
-     "'verdict' is given twice in one entry"),
+    ("reproduction/verdicts.yml", "\noffloading-saves-most:", "\noffloading-saving:",
+     "'offloading-saving' is given twice in one entry"),
     ("reproduction/verdicts.yml", "verdict: partly", "verdict: perhaps",
      "'perhaps' is not one of"),
     ("reproduction/verdicts.yml", "  because", "  # because", "'because' is a required property"),
