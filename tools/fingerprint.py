@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 from collections.abc import Iterable
+from modulefinder import ModuleFinder
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,21 +63,22 @@ def reproduction_sources(root: Path, code: Iterable[str]) -> list[Path]:
 
 
 def _imported(source: str, package: str, modules: set[str]) -> set[str]:
-    """Return which modules of a package a source imports; all of them if it cannot be read."""
+    """Return which modules of a package a source imports; all of them if it cannot be compiled.
+
+    It is not parsed to a tree: where notebooks run in threads, Python 3.11 may fail to build it.
+    """
     try:
-        nodes = list(ast.walk(ast.parse(source)))
+        codes = [compile(source, package, "exec", dont_inherit=True)]
     except SyntaxError:  # a magic of IPython, which may hide an import
         return modules
-    names = []
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            start = f"{package}." if node.level else ""
-            names += [f"{start}{node.module or ''}.{alias.name}" for alias in node.names]
     found: set[str] = set()
-    for name in names:
-        first, *rest = filter(None, name.split("."))
-        if first == package:
-            found |= modules & {"__init__", *rest[:1]}
+    for code in codes:
+        codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        for kind, what in ModuleFinder().scan_opcodes(code):
+            if kind != "store":
+                names, base = what[-2:]
+                start = f"{package}." if kind == "relative_import" else ""
+                first, *rest = filter(None, f"{start}{base}".split("."))
+                if first == package:
+                    found |= modules & {"__init__", *(rest[:1] or names or ())}
     return found
