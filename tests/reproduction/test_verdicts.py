@@ -43,7 +43,6 @@ def faults(listed=CLAIMS, record=RECORD, found=None, readings=None):
 
 def test_all_recorded_verdicts_are_those_of_the_numbers():
     assert not faults()
-    assert not verdicts.lost_figures(CLAIMS, ROOT)
 
 
 def test_every_part_of_the_paper_is_there():
@@ -110,17 +109,11 @@ def test_the_papers_own_number_must_be_acceptable(printed, accept, seen):
     assert (f"one: the paper's {printed!r} would not be accepted" in found) == seen
 
 
-def test_a_figure_that_no_notebook_has_is_named():
-    lost = dataclasses.replace(CLAIMS[0], figure="figure-99")
-    said = f"{lost.id}: no notebook has the label 'figure-99'"
-    assert verdicts.lost_figures([lost], ROOT) == [said]
-
-
 @pytest.fixture
 def project(tmp_path):
     """Return a copy of what the claims are judged by."""
     ignore = shutil.ignore_patterns("__pycache__", "figures", ".*")
-    for name in ("reproduction", "notebooks", "book/executed"):
+    for name in ("reproduction", "book/executed"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
     shutil.copy(ROOT / "README.md", tmp_path)
     return tmp_path
