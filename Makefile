@@ -2,6 +2,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 PY := $(BIN)/python
+CODE := splitlib reproduction tools benchmarks tests
 
 .DEFAULT_GOAL := help
 .PHONY: help book figures claims test check serve lab bench torture lock format accept clean
@@ -16,17 +17,18 @@ figures: .venv/book.stamp  ## run the notebooks (only those that something has c
 	@$(PY) -m tools.notebooks run
 
 claims: figures  ## judge the paper's claims anew by the numbers of the notebooks
-	@$(PY) -m tools.claims check
+	@$(PY) -m tools.notebooks verify
+	@$(PY) -m reproduction.verdicts check
 
 # A browser, where there is none, is fetched while the notebooks run.
 test: .venv/test.stamp check  ## set up and run everything that is tested
 	@$(PY) -m tools.browser & $(MAKE) --no-print-directory claims book && wait $$!
 	$(PY) -m pytest -n 3 --nbval-lax --nbval-current-env \
-		--nbval-cell-timeout 600 splitlib tests notebooks/explorer.ipynb notebooks/fig1_layer_costs.ipynb
+		--nbval-cell-timeout 600 splitlib reproduction tests notebooks/explorer.ipynb notebooks/fig1_layer_costs.ipynb
 
 check: .venv/test.stamp  ## lint, formatting, types, stripped notebooks
-	$(BIN)/ruff check splitlib tools benchmarks tests notebooks
-	$(BIN)/ruff format --check splitlib tools benchmarks tests
+	$(BIN)/ruff check $(CODE) notebooks
+	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(PY) -m tools.notebooks check
 
@@ -52,13 +54,13 @@ COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fe
 	--custom-compile-command "make lock" pyproject.toml
 
 format: .venv/test.stamp  ## format the code, strip the notebooks
-	$(BIN)/ruff check --fix-only splitlib tools benchmarks tests notebooks
-	$(BIN)/ruff format splitlib tools benchmarks tests
+	$(BIN)/ruff check --fix-only $(CODE) notebooks
+	$(BIN)/ruff format $(CODE)
 	$(PY) -m tools.notebooks strip
 
 accept: figures  ## take over the executed tables and the README's summary
 	$(PY) -m tools.notebooks accept
-	$(PY) -m tools.claims accept
+	$(PY) -m reproduction.verdicts accept
 
 clean:  ## remove everything that was generated, .venv included
 	rm -rf .venv .assets _build book/executed node_modules .mypy_cache .ruff_cache .pytest_cache

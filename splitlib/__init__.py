@@ -18,7 +18,7 @@ True
 import importlib
 from types import ModuleType
 
-from splitlib import channel, measures, policies
+from splitlib import channel, policies
 from splitlib.board import JETSON_TX2, XAVIER_NX, Board
 from splitlib.bound import Bound, Infeasible, lower_bound
 from splitlib.compare import compare, comparison
@@ -32,7 +32,6 @@ from splitlib.network import (
     Pool2d,
     Stage,
 )
-from splitlib.parameters import check_parameters
 from splitlib.policies import POLICIES, online, register
 from splitlib.scenario import Profile, Scenario
 from splitlib.simulate import (
@@ -92,13 +91,11 @@ __all__ = [
     "batch_means",
     "cell_rng",
     "channel",
-    "check_parameters",
     "compare",
     "comparison",
     "confidence_interval",
     "draw_trace",
     "lower_bound",
-    "measures",
     "mobilenet_v2",
     "online",
     "over_seeds",
@@ -117,6 +114,6 @@ __all__ = [
 
 def __getattr__(name: str) -> ModuleType:
     """Import what needs more packages only when it is asked for."""
-    if name in ("claims", "explorer", "figures"):
+    if name in ("explorer", "figures"):
         return importlib.import_module(f"splitlib.{name}")
     raise AttributeError(f"module 'splitlib' has no attribute {name!r}")

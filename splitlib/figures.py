@@ -1,4 +1,4 @@
-"""Plots of the paper's figures, in one house style.
+"""Plots of costs, sweeps and comparisons, in one house style; among them the paper's figures.
 
 Each ``plot_*`` function draws labelled data into axes (its own, if none are given) and returns
 the axes. Needs matplotlib and seaborn, which ``pip install splitlib[figures]`` brings; nothing
@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,15 +30,14 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from splitlib.compare import comparison
-from splitlib.kernel import have_settled
 from splitlib.policies import POLICIES
 from splitlib.scenario import Scenario
-from splitlib.simulate import SETTLED_TOLERANCE, Result, settled
+from splitlib.simulate import settled
 from splitlib.statistics import confidence_interval
 
 #: The house style for what is drawn outside this module: lines, their markers, and limits.
@@ -174,6 +173,7 @@ def plot_energy_delay(
     full_offloading: xr.Dataset,
     scenario: Scenario,
     ax: Axes | None = None,
+    handles: Sequence[Line2D | Patch] = (),
 ) -> Axes:
     """Plot mean end-to-end delay over energy saving as V grows (the paper's Fig. 2a).
 
@@ -185,6 +185,8 @@ def plot_energy_delay(
         Gives the limit d_avg and the delay of full local inference.
     ax : Axes, optional
         Where to draw.
+    handles : sequence of Line2D or Patch
+        More entries of the legend, for what is added to the plot.
 
     Returns
     -------
@@ -206,70 +208,9 @@ def plot_energy_delay(
     zoom.tick_params(labelsize=9)
     zoom.title.set_fontsize(9)
     ax.indicate_inset_zoom(zoom)
-    _legend_over_saving(ax, adaptive, *_limit_and_full_local())
-    return ax
-
-
-def _limit_and_full_local() -> list[Line2D]:
-    return [
-        Line2D([], [], **LIMIT, label=r"limit $D_{\mathrm{avg}}$"),
-        Line2D([], [], color="black", marker="X", linestyle="", label="full local"),
-    ]
-
-
-def plot_frontier(
-    adaptive: xr.Dataset,
-    full_offloading: xr.Dataset,
-    frontier: xr.DataArray,
-    scenario: Scenario,
-    ax: Axes | None = None,
-) -> Axes:
-    """Plot Fig. 2a with the largest saving that any policy can reach at each mean delay.
-
-    What lies beyond it is shaded: no policy that keeps the limit of the outage can be there.
-
-    Parameters
-    ----------
-    adaptive, full_offloading, scenario
-        As for `plot_energy_delay`.
-    frontier : xarray.DataArray
-        Largest energy saving, a share, over ``alpha_max`` (with the values of the sweeps) and
-        ``mean_delay`` (rising, in s).
-    ax : Axes, optional
-        Where to draw.
-
-    Returns
-    -------
-    Axes
-        With a legend.
-
-    Raises
-    ------
-    ValueError
-        If the frontier lacks an availability of the sweep.
-    """
-    missing = sorted({*adaptive.alpha_max.values.tolist()} - {*frontier.alpha_max.values.tolist()})
-    if missing:
-        raise ValueError(f"frontier must hold every alpha_max of adaptive, got none for {missing}")
-    ax = plot_energy_delay(adaptive, full_offloading, scenario, ax)
-    panels = [ax, *(inset for inset in ax.child_axes if isinstance(inset, Axes))]
-    bounds = ax.get_xlim(), ax.get_ylim()
-    style: dict[str, Any] = {"linestyle": "-.", "linewidth": 1.6}
-    shade: dict[str, Any] = {"color": "grey", "alpha": 0.13, "linewidth": 0, "zorder": 0}
-    for index, alpha_max in enumerate(adaptive.alpha_max.values):
-        saving = 100 * frontier.sel(alpha_max=alpha_max).values
-        delay = 1e3 * frontier.mean_delay.values
-        for panel in panels:
-            panel.plot(saving, delay, color=COLORS[index], **style)
-            panel.fill_betweenx(delay, saving, 200, **shade)
-    ax.set(xlim=bounds[0], ylim=bounds[1])
-    _legend_over_saving(
-        ax,
-        adaptive,
-        *_limit_and_full_local(),
-        Line2D([], [], color="grey", **style, label="frontier"),
-        Patch(color="grey", alpha=0.3, label=r"no policy that keeps $\epsilon$"),
-    )
+    limit = Line2D([], [], **LIMIT, label=r"limit $D_{\mathrm{avg}}$")
+    full_local = Line2D([], [], color="black", marker="X", linestyle="", label="full local")
+    _legend_over_saving(ax, adaptive, limit, full_local, *handles)
     return ax
 
 
@@ -475,55 +416,8 @@ def plot_split_heatmaps(data: xr.Dataset, axes: list[Axes] | None = None) -> lis
     return axes
 
 
-#: Sign and colour of each verdict, from good to bad, and of what cannot be judged.
-_SIGNS = (("✓", COLORS[0]), ("~", COLORS[8]), ("✗", COLORS[3]), ("·", (0.85, 0.85, 0.85)))
-
-
-def plot_verdicts(verdicts: pd.DataFrame, kinds: Sequence[str], ax: Axes | None = None) -> Axes:
-    """Plot a matrix of verdicts, and frame what differs from its first column.
-
-    Parameters
-    ----------
-    verdicts : pandas.DataFrame
-        One row for each claim, one column for each reading.
-    kinds : sequence of str
-        The four verdicts, from good to bad, and last that there is none.
-    ax : Axes, optional
-        Where to draw.
-
-    Returns
-    -------
-    Axes
-        With a legend below.
-    """
-    height = 0.24 * len(verdicts) + 2.4
-    ax = ax or plt.subplots(figsize=(9.5, height))[1]
-    signs = dict(zip(kinds, _SIGNS, strict=True))
-    for y, (_, row) in enumerate(verdicts.iterrows()):
-        for x, verdict in enumerate(row):
-            sign, color = signs[verdict]
-            differs = verdict != row.iloc[0]
-            edge = {"edgecolor": "black", "linewidth": 1.6} if differs else {"edgecolor": "white"}
-            box = Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, facecolor=color, **edge)
-            ax.add_patch(box)
-            ink = "white" if verdict in (kinds[0], kinds[2]) else "black"
-            ax.text(x, y, sign, ha="center", va="center", color=ink)
-    ax.set(xlim=(-0.5, verdicts.columns.size - 0.5), ylim=(len(verdicts) - 0.5, -0.5))
-    ax.set_yticks(range(len(verdicts)), verdicts.index, fontsize=9)
-    ax.set_xticks(range(verdicts.columns.size), verdicts.columns, rotation=40, ha="left")
-    ax.tick_params(length=0, labeltop=True, labelbottom=False, top=False, bottom=False)
-    ax.grid(visible=False)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    handles = [
-        Patch(facecolor=color, label=f"{sign}  {kind}") for kind, (sign, color) in signs.items()
-    ]
-    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.4, 0), ncols=4, fontsize=9)
-    return ax
-
-
 _PURPLE = (0.36, 0.17, 0.56)
-#: Colour and marker of each policy; an own one gets what is left.
+#: Colour and marker of each policy; a custom one gets what is left.
 _POLICIES: dict[str, tuple[Any, str]] = {
     "adaptive": (COLORS[0], "o"),
     "exact": (COLORS[9], "o"),
@@ -548,7 +442,7 @@ _SAVING_TICKS = (-900, -300, -100, 0, 50, 80, 90, 95, 98, 99, 99.5)
 
 
 def policy_label(policy: str) -> str:
-    """Return what figures and tables call a policy; an own one by its own name.
+    """Return the display name of a policy; that of a custom one is its own.
 
     Policies that share a row because they coincide are joined by a plus: ``"neurosurgeon+dads"``.
     """
@@ -559,8 +453,16 @@ def policy_label(policy: str) -> str:
     return label.replace("D_max", r"$D_{\max}$").replace("D_avg", r"$D_{\mathrm{avg}}$")
 
 
-def _policy_style(policy: str, keeps: bool = True) -> dict[str, Any]:
-    """Return colour and marker of a policy, hollow if it breaks a limit."""
+def policy_style(policy: str, keeps: bool = True) -> dict[str, Any]:
+    """Return colour and marker of a policy, as keywords of `Axes.plot`.
+
+    Parameters
+    ----------
+    policy : str
+        Its name; of policies joined by a plus, the first one counts.
+    keeps : bool
+        Whether it keeps the limits; else the marker is hollow.
+    """
     color, marker = _POLICIES.get(policy.partition("+")[0], _OWN)
     size = {"*": 10.0, "H": 10.0}.get(marker, 6.5)
     fill = color if keeps else "white"
@@ -609,7 +511,7 @@ def plot_comparison(
             keeps = found.keeps_delay & found.keeps_outage
             for i, policy in enumerate(found.index):
                 point = left.iloc[i], up.iloc[i], up_half.iloc[i], left_half.iloc[i]
-                style = _policy_style(policy, keeps.iloc[i])
+                style = policy_style(policy, keeps.iloc[i])
                 ax.errorbar(*point, linewidth=1, zorder=4 - i / len(found), **style)
             least = 100 * (1 - float(bounds.sel(alpha_max=alpha_max, path_loss_exponent=exponent)))
             ax.axvspan(1e-3, least, color="black", alpha=0.08, linewidth=0)
@@ -631,18 +533,18 @@ def plot_comparison(
         ax.set_ylabel("mean delay (ms)" if is_delay else "outage probability (%)")
     names = [policy_label(policy) for policy in data.policy.values]
     handles = [
-        Line2D([], [], linestyle="", **_policy_style(policy), label=f"{number}  {name}")
+        Line2D([], [], linestyle="", **policy_style(policy), label=f"{number}  {name}")
         for policy, number, name in zip(data.policy.values, numbers, names, strict=True)
     ]
     limit_name = r"limit $D_{\mathrm{avg}}$" if is_delay else r"limit $\epsilon$"
-    handles += _legend_of_limits(limit_name, "bound; none keeps both limits beyond")
+    handles += limit_handles(limit_name, "bound; none keeps both limits beyond")
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8.5)
     figure.draw_without_rendering()  # lays it out, so that labels can be placed
     for row, exponent in zip(grid, exponents, strict=True):
         for ax, alpha_max in zip(row, availabilities, strict=True):
             found = table.loc[alpha_max, exponent].loc[data.policy.values]
             points = np.array([100 * (1 - found.energy_saving), scale * found[quantity]]).T
-            _label_points(ax, points, numbers, ", ", fontsize=8)
+            label_points(ax, points, numbers, ", ", fontsize=8)
     figure.set_layout_engine("none")  # so that no later drawing moves anything
     return list(grid.ravel())
 
@@ -658,8 +560,14 @@ def _set_saving_axis(ax: Axes, left: pd.Series) -> None:
     ax.minorticks_off()
 
 
-def _legend_of_limits(limit: str, bound: str) -> list[Any]:
-    """Return legend entries for hollow markers, the limit, and the bound."""
+def limit_handles(limit: str, bound: str) -> list[Any]:
+    """Return legend entries for filled and hollow markers, a limit, and what no policy reaches.
+
+    Parameters
+    ----------
+    limit, bound : str
+        Labels of the last two.
+    """
     grey: dict[str, Any] = {"color": "grey", "linestyle": "", "marker": "o"}
     return [
         Line2D([], [], **grey, label="filled: keeps both limits"),
@@ -669,7 +577,7 @@ def _legend_of_limits(limit: str, bound: str) -> list[Any]:
     ]
 
 
-def _label_points(
+def label_points(
     ax: Axes,
     points: NDArray[np.float64],
     labels: Sequence[str],
@@ -677,9 +585,22 @@ def _label_points(
     fontsize: float,
     lines: Sequence[NDArray[np.float64]] = (),
 ) -> None:
-    """Write labels beside points, one for those that coincide, where the least is covered.
+    """Write labels beside points, where they cover the least; points that coincide share one.
 
-    The figure must have been laid out. ``lines`` (each of shape (2, n)) are not to be covered.
+    Parameters
+    ----------
+    ax : Axes
+        Of a figure that has been laid out.
+    points : ndarray of shape (n_points, 2)
+        In the units of the axes.
+    labels : sequence of str
+        One for each point.
+    joint : str
+        What joins the labels of points that coincide.
+    fontsize : float
+        In points.
+    lines : sequence of ndarray of shape (2, n)
+        Lines that should not be covered, in the units of the axes.
     """
     pixels = ax.figure.dpi / 72  # for each typographical point
     places = ax.transData.transform(points)
@@ -732,163 +653,3 @@ def _label_points(
             arrowprops=leader if abs(best[1]) > fontsize else None,
             path_effects=[patheffects.withStroke(linewidth=2, foreground="white")],
         )
-
-
-def plot_rivals(
-    data: xr.Dataset,
-    curve: xr.Dataset,
-    frontier: pd.Series,
-    scenario: Scenario,
-    ax: Axes | None = None,
-) -> Axes:
-    """Plot the controller as V grows, its rivals, and the frontier that no policy passes.
-
-    Parameters
-    ----------
-    data : xarray.Dataset
-        From `splitlib.compare`, under one condition.
-    curve : xarray.Dataset
-        Sweep of the adaptive policy over V, under the same.
-    frontier : pandas.Series
-        Highest possible energy saving, from `splitlib.lower_bound`, over the limit of the mean
-        delay in s, in ascending order. The other limit stays.
-    scenario : Scenario
-        Gives the limits.
-    ax : Axes, optional
-        Where to draw.
-
-    Returns
-    -------
-    Axes
-        With mean delay, logarithmic, over energy saving.
-    """
-    ax = ax or plt.subplots(figsize=(8.5, 5.6))[1]
-    found = comparison(data, scenario).droplevel([0, 1]).loc[data.policy.values]
-    top = 1.6e3 * float(found.mean_delay.max())
-    saving, delay = 100 * frontier.to_numpy(), 1e3 * frontier.index.to_numpy()
-    edge = np.append(saving, saving[-1]), np.append(delay, top)
-    ax.plot(*edge, color="black", linewidth=1.2)
-    ax.fill_betweenx(edge[1], edge[0], 110, color="black", alpha=0.08, linewidth=0)
-    ax.axhspan(1e-3, delay[0], color="black", alpha=0.08, linewidth=0)
-    curve = curve.squeeze(["alpha_max", "path_loss_exponent"], drop=True)
-    done = settled(curve, scenario).values
-    along = 100 * curve.energy_saving.mean("seed"), 1e3 * curve.mean_delay.mean("seed")
-    color = _POLICIES["adaptive"][0]
-    ax.plot(*along, color=color, linewidth=1.2, zorder=2)
-    ax.plot(along[0][done], along[1][done], "o", color=color, markersize=3, zorder=2)
-    keeps = found.keeps_delay & found.keeps_outage
-    points = np.array([100 * found.energy_saving, 1e3 * found.mean_delay]).T
-    halves = np.array([1e3 * found.mean_delay_half, 100 * found.energy_saving_half]).T
-    for i, policy in enumerate(found.index):  # the first of them on top
-        style = _policy_style(policy, keeps.iloc[i])
-        ax.errorbar(*points[i], *halves[i], linewidth=1, zorder=4 - i / len(found), **style)
-    ax.axhline(1e3 * scenario.d_avg, **LIMIT)
-    ax.set_yscale("log", nonpositive="clip")
-    ticks = [3, 5, 10, 20, 50, 100, 200, 500, 1000]
-    ax.set_yticks(ticks, [str(tick) for tick in ticks])
-    ax.minorticks_off()
-    ax.set(xlim=(-4, 104), ylim=(0.6 * delay[0], top), xticks=range(0, 101, 20))
-    ax.set_xlabel("energy saving over full local inference (%)")
-    ax.set_ylabel("mean end-to-end delay (ms)")
-    ax.legend(
-        handles=[
-            Line2D(
-                [], [], color=color, marker="o", markersize=3, label="the controller, as V grows"
-            ),
-            *_legend_of_limits(
-                r"limit $D_{\mathrm{avg}}$",
-                r"frontier for outages $\leq \epsilon$: no policy beyond",
-            ),
-        ],
-        loc="upper left",
-        fontsize=9,
-    )
-    cast(Figure, ax.figure).draw_without_rendering()
-    limit = np.array([ax.get_xlim(), [1e3 * scenario.d_avg] * 2])
-    lines = [np.array(along), np.array(edge), limit]
-    _label_points(ax, points, [policy_label(p) for p in found.index], "\n", 8.5, lines)
-    return ax
-
-
-def _has_settled(result: Result, scenario: Scenario) -> bool:
-    """Tell whether one run has settled; see `splitlib.settled`."""
-    z_growth, h_growth = result.queue_growth
-    limits = scenario.d_avg, scenario.d_max, scenario.epsilon
-    slots = result.measured_slots
-    return bool(have_settled(z_growth, h_growth, slots, *limits, SETTLED_TOLERANCE))
-
-
-def plot_operating_point(
-    scenario: Scenario,
-    here: Result,
-    curve: Sequence[Result],
-    full_offloading: Result,
-    full_local: Result,
-    axes: Sequence[Axes] | None = None,
-) -> list[Axes]:
-    """Plot what the slider panel shows, for where JavaScript does not run.
-
-    Parameters
-    ----------
-    scenario : Scenario
-        Gives the limits and the names of the splitting points.
-    here : Result
-        The adaptive policy at one V, with its history.
-    curve : sequence of Result
-        The same at other V, settled or not.
-    full_offloading, full_local : Result
-        The benchmarks on the same trace.
-    axes : sequence of 4 Axes, optional
-        For delay and outage over energy saving, splitting points, and virtual queues.
-
-    Returns
-    -------
-    list of Axes
-        The four.
-    """
-    if here.history is None:
-        raise ValueError("here must have been simulated with history=True, got no history")
-    if axes is None:
-        axes = plt.subplots(2, 2, figsize=(9.5, 6.4))[1].ravel()
-    delay, outage, splits, queues = axes
-    for ax, quantity, scale, limit, text in (
-        (delay, "mean_delay", 1e3, scenario.d_avg, r"$D_{\mathrm{avg}}$"),
-        (outage, "outage", 100, scenario.epsilon, r"$\epsilon$"),
-    ):
-        points = [(100 * r.energy_saving, scale * getattr(r, quantity)) for r in curve]
-        ax.plot(*zip(*points, strict=True), color=COLORS[0], linewidth=1)
-        for point, result in zip(points, curve, strict=True):
-            fill = COLORS[0] if _has_settled(result, scenario) else "white"
-            ax.plot(*point, "o", color=COLORS[0], mfc=fill, markersize=4)
-        ax.axhline(scale * limit, **LIMIT)
-        ax.annotate(
-            text, (0, scale * limit), (4, 4), textcoords="offset points", annotation_clip=False
-        )
-        for result, marker, name in ((full_offloading, "*", "full offloading"), (here, "o", "")):
-            at = 100 * result.energy_saving, scale * getattr(result, quantity)
-            hollow = {"mfc": "none", "mew": 2.5, "mec": COLORS[3]} if result is here else {}
-            ax.plot(*at, marker, color="black", markersize=11, **hollow)
-            ax.annotate(name, at, (-8, -4), textcoords="offset points", ha="right")
-        local = scale * getattr(full_local, quantity)
-        if local > 0:
-            ax.plot(100 * full_local.energy_saving, local, "X", color="black", markersize=8)
-            ax.annotate("full local", (0, local), (8, 4), textcoords="offset points")
-        else:  # which a logarithmic axis cannot hold
-            ax.text(0, 0.02, "full local: 0 ↓", transform=ax.get_xaxis_transform())
-        ax.set(xlabel="energy saving (%)", xlim=(-4, 104))
-    delay.set(ylabel="mean end-to-end delay (ms)", ylim=(0, None))
-    outage.set(ylabel="outage probability (%)", yscale="log")
-    names = scenario.network.split_names
-    share = 100 * here.split_histogram / here.measured_slots
-    splits.bar(np.arange(len(names)), share, color=COLORS[0])
-    splits.set_xticks(np.arange(len(names)), names, rotation=90, fontsize=8)
-    splits.set_ylabel("share of slots (%)")
-    splits.grid(axis="x", visible=False)
-    thousands = np.arange(here.n_slots) / 1e3
-    every = slice(None, None, max(1, here.n_slots // 1000))
-    queues.plot(thousands[every], here.history.Z[every], color=COLORS[0], label="Z (s)")
-    queues.plot(thousands[every], here.history.H[every], color=COLORS[1], label="H")
-    queues.axvspan(0, here.burn_in / 1e3, color="grey", alpha=0.2, linewidth=0)
-    queues.set(xlabel="slots (thousands)", ylabel="virtual queues", ylim=(0, None))
-    queues.legend(loc="center right")
-    return list(axes)

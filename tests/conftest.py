@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -49,6 +50,31 @@ def pytest_xdist_make_scheduler(config, log):
 def scenario():
     """Return the paper's scenario."""
     return sl.Scenario()
+
+
+@pytest.fixture(scope="session")
+def sweeps():
+    """Return the two policies on a small grid; the largest V cannot settle on it."""
+    grid = {"alpha_max": [1.0, 0.1], "seeds": 3, "n_slots": 12_000, "burn_in": 2_000}
+    grid["progress"] = False
+    adaptive = sl.sweep(sl.Scenario(), V=[0.1, 0.01, 100.0], **grid)
+    return adaptive, sl.sweep(sl.Scenario(), policy="full_offloading", **grid)
+
+
+@pytest.fixture(scope="session")
+def compared():
+    """Return three policies under two conditions."""
+    names = ["adaptive", "full_local", "full_offloading"]
+    run = {"seeds": 2, "n_slots": 12_000, "burn_in": 2_000, "progress": False}
+    return sl.compare(sl.Scenario(), names, V=0.1, alpha_max=[1.0, 0.1], **run)
+
+
+@pytest.fixture
+def no_screen():
+    """Draw without a screen, and close all figures after the test."""
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
 
 
 @pytest.fixture

@@ -20,16 +20,8 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup, Tag
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from tools import (
-    assets,
-    claims,
-    dependable,
-    environment,
-    fingerprint,
-    manifest,
-    notebooks,
-    runner,
-)
+from reproduction import scorecard
+from tools import assets, dependable, environment, fingerprint, manifest, notebooks, runner
 
 SCORECARD = "book/executed/scorecard"
 
@@ -54,7 +46,12 @@ def _sources(root: Path) -> list[Path]:
     files = [root / name for name in ("_config.yml", "_toc.yml", "package-lock.json")]
     files += (root / "_static").rglob("*")
     files += [path for path in (root / "book").rglob("*") if not _HIDDEN & {*path.parts}]
-    return [*files, *(root / "tools").iterdir(), *fingerprint.package_sources(root)]
+    return [*files, *_code(root), *fingerprint.package_sources(root)]
+
+
+def _code(root: Path) -> list[Path]:
+    """Return what builds the book."""
+    return [*(root / "tools").glob("*"), *(root / "reproduction").glob("*")]
 
 
 def state(made_from: Mapping[str, str], html: Path) -> str:
@@ -79,7 +76,7 @@ def faults(root: Path) -> list[str]:
 def broken_links(html: Path) -> list[str]:
     """Return what the pages of a built book point at in it that is not there.
 
-    Sphinx sees to its own links. HTML that stands in a page or a cell's output is not its business.
+    Sphinx checks its own links, but not HTML in a page or in the output of a cell.
     """
 
     @cache
@@ -115,7 +112,7 @@ def targets(path: Path, page: Tag) -> Iterator[tuple[Tag, Path, str]]:
 def build(root: Path) -> bool:
     """Build the book into ``_build/html``; tell whether it worked."""
     names = [source.stem for source in fingerprint.notebooks(root)]
-    code = fingerprint.moments((root / "tools").iterdir())  # before another process is waited for
+    code = fingerprint.moments(_code(root))  # before another process is waited for
     with runner.locked(manifest.folder_of_book(root), names):
         if found := faults(root):
             print("\n".join(found), "Run `make figures` first.", sep="\n", file=sys.stderr)
@@ -125,7 +122,7 @@ def build(root: Path) -> bool:
 
 def _build(root: Path, code: Mapping[str, int]) -> bool:
     if SCORECARD in pages(root):
-        claims.write_pages(root)
+        scorecard.write_pages(root)
     if dependable.PAGE in pages(root):
         dependable.write_tables(root)
     # Of this process alone: what a killed one has left may still be writing into its own.

@@ -12,10 +12,10 @@ from typing import Any
 
 import nbformat
 
-from splitlib.parameters import schema_of
+from reproduction.parameters import schema_of
 
 CHECKED = "nbval-check-output"
-CHECK = "sl.check_parameters(globals())"
+CHECK = "parameters.check(globals())"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 

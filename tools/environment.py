@@ -59,7 +59,7 @@ def hidden(project: Path) -> list[str]:
     known = sys.stdlib_module_names | {"sitecustomize", "usercustomize"}
     return sorted(
         name
-        for name in there - {"splitlib", "tools", "tests"}
+        for name in there - {"benchmarks", "reproduction", "splitlib", "tests", "tools"}
         if name in known or PathFinder.find_spec(name, elsewhere)
     )
 

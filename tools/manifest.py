@@ -53,10 +53,8 @@ def moments(source: Path, root: Path) -> dict[str, int]:
 
 
 def _read_by(notebook: cells.Notebook, root: Path) -> list[Path]:
-    read = fingerprint.package_sources(root)
-    if any("claims.load" in cell.source for cell in notebook.cells):
-        read += (root / "book").glob("claims.*")
-    return read
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return [*fingerprint.package_sources(root), *fingerprint.reproduction_sources(root, code)]
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:

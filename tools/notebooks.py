@@ -121,7 +121,7 @@ def _select(names: Sequence[str], root: Path) -> list[Path]:
         if name not in known:
             raise Refused(f"there is no notebook {name!r}{nearest(name, known)}")
         if names.count(name) > 1:
-            raise Refused(f"the notebook {name!r} stands there twice")
+            raise Refused(f"the notebook {name!r} is given twice")
     return [known[name] for name in names] if names else list(known.values())
 
 
@@ -149,7 +149,7 @@ def job_of(
     Refused
         If a parameter is not one that the notebook's schema allows, or the schema is none.
     """
-    from splitlib.parameters import check_values
+    from reproduction.parameters import check_values
     from tools import cells, manifest, runner
 
     try:
@@ -216,7 +216,7 @@ def faults(selected: Sequence[Path], root: Path) -> list[str]:
 
 
 def _check(options: argparse.Namespace, selected: Sequence[Path], root: Path) -> int:
-    from splitlib.parameters import check_values
+    from reproduction.parameters import check_values
     from tools import cells
 
     found = []

@@ -242,10 +242,13 @@ def _forget_compiled(root: Path) -> None:
     Python tells by the time and the length of a source whether it has changed, which a copy can
     keep. It is told to look at hashes instead.
     """
-    package, cache = root / "splitlib", _numba_cache(root)
+    cache = _numba_cache(root)
     cache.parent.mkdir(exist_ok=True)
     by_hash = PycInvalidationMode.CHECKED_HASH
-    compileall.compile_dir(package, quiet=2, force=True, optimize=0, invalidation_mode=by_hash)
+    for name in ("splitlib", "reproduction"):
+        compileall.compile_dir(
+            root / name, quiet=2, force=True, optimize=0, invalidation_mode=by_hash
+        )
     for other in set(cache.parent.glob("numba-*")) - {cache}:
         shutil.rmtree(other, ignore_errors=True)
 

@@ -1,6 +1,6 @@
 """Sphinx extension: buttons that need the repository's public address appear where it is set.
 
-It stands in ``_config.yml`` at ``repository: url``. Pages of notebooks show what was executed;
+It is set in ``_config.yml`` at ``repository: url``. Pages of notebooks show what was executed;
 their buttons lead to the notebooks' sources.
 """
 

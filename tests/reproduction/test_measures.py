@@ -1,4 +1,4 @@
-"""Measures of the paper's sentences, against the same taken from single runs and closed forms."""
+"""The numbers that claims are judged by, against single runs and closed forms."""
 
 import dataclasses
 
@@ -8,22 +8,12 @@ import xarray as xr
 from scipy import stats
 
 import splitlib as sl
-from splitlib import measures
-
-RUN = {"seeds": 3, "n_slots": 12_000, "burn_in": 2_000, "progress": False}
+from reproduction import measures
 
 
-@pytest.fixture(scope="module")
-def sweeps():
-    """Two policies on a small grid; the largest V cannot settle on it."""
-    grid = {"alpha_max": [1.0, 0.1], **RUN}
-    adaptive = sl.sweep(sl.Scenario(), V=[0.1, 0.01, 100.0], **grid)
-    return adaptive, sl.sweep(sl.Scenario(), policy="full_offloading", **grid)
-
-
-def single(V, alpha_max, seed, policy="adaptive"):
-    """Return one run of these sweeps."""
-    scenario = sl.Scenario(alpha_max=alpha_max)
+def single(V, alpha_max, seed, policy="adaptive", exponent=3.0):
+    """Return one run of a sweep."""
+    scenario = sl.Scenario(alpha_max=alpha_max, path_loss_exponent=exponent)
     trace = sl.draw_trace(scenario, 12_000, rng=sl.cell_rng(scenario, seed))
     return sl.simulate(scenario, trace, V=V, policy=policy, burn_in=2_000)
 
@@ -73,12 +63,13 @@ def test_tradeoff_is_that_of_the_single_runs(sweeps):
 
 
 def test_splits_are_those_of_the_single_runs():
+    run = {"seeds": 3, "n_slots": 12_000, "burn_in": 2_000, "progress": False}
     data = sl.sweep(sl.Scenario(), V=0.1, alpha_max=[0.1, 0.01, 1.0],
-                    path_loss_exponent=[4.0, 3.0], **RUN)  # fmt: skip
+                    path_loss_exponent=[4.0, 3.0], **run)  # fmt: skip
     found = measures.of_splits(data)
-    scarce = [single_at(0.01, 3.0, seed) for seed in range(3)]
-    plenty = [single_at(1.0, 3.0, seed) for seed in range(3)]
-    far = [single_at(1.0, 4.0, seed) for seed in range(3)]
+    scarce = [single(0.1, 0.01, seed) for seed in range(3)]
+    plenty = [single(0.1, 1.0, seed) for seed in range(3)]
+    far = [single(0.1, 1.0, seed, exponent=4.0) for seed in range(3)]
     assert found["split_scarce_beta_3"].value == pytest.approx(mean(scarce, "mean_split"))
     assert found["std_plenty_beta_3"].value == pytest.approx(mean(plenty, "std_split"))
     rise = mean(far, "mean_split") - mean(plenty, "mean_split")
@@ -89,12 +80,6 @@ def test_splits_are_those_of_the_single_runs():
     assert found["saving_lost_beta_3"].value == pytest.approx(100 * lost)
     assert found["split_falls_beta_3"].value == 1
     assert found["local_most_beta_3"].value >= found["local_scarce_beta_3"].value
-
-
-def single_at(alpha_max, exponent, seed):
-    scenario = sl.Scenario(alpha_max=alpha_max, path_loss_exponent=exponent)
-    trace = sl.draw_trace(scenario, 12_000, rng=sl.cell_rng(scenario, seed))
-    return sl.simulate(scenario, trace, V=0.1, burn_in=2_000)
 
 
 def mean(results, name):

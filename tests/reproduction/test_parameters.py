@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import splitlib as sl
-from splitlib.parameters import RULES, check_parameters, check_values, schema_of
+from reproduction import parameters
+from reproduction.parameters import RULES, check_values, schema_of
 
 CELL = """
 V: list[float] = [1.0, 3.0]  # weight of energy, s²/J
@@ -36,7 +37,7 @@ def test_a_schema_is_what_the_cell_declares():
     ("V = 3.0", "not `name: type = literal`: V = 3.0"),
     ("V: float", "not `name: type = literal`: V: float"),
     ("import os", "not `name: type = literal`: import os"),
-    ("V: float = 3.0\nV: float = 4.0", "the parameter V stands there twice"),
+    ("V: float = 3.0\nV: float = 4.0", "the parameter V is given twice"),
     ("V: complex = 3.0", "V must be a float, an int, a str or a list of them, not complex"),
     ("V: float = 10 ** 6", r"V must be a literal, got 10 \*\* 6"),
     ("V: float = float('inf')", "V must be a literal, got float"),
@@ -127,29 +128,29 @@ def test_the_check_can_be_run_again_after_what_later_cells_have_noted(later):
     again = running()
     exec(later, again)
     again["In"].append(later)
-    check_parameters(again)
+    parameters.check(again)
 
 
 def test_types_may_be_texts():
     """As ``from __future__ import annotations`` in a cell has them from there on."""
     exec("from __future__ import annotations\n" + CELL, texts := running())
     assert texts["__annotations__"]["V"] == "list[float]"
-    check_parameters(texts)
+    parameters.check(texts)
     with pytest.raises(ValueError, match="n_slots must be an integer"):
-        check_parameters(texts | {"n_slots": 1e3})
+        parameters.check(texts | {"n_slots": 1e3})
 
 
 def test_a_notebook_checks_what_it_runs_with():
-    check_parameters(running())
-    check_parameters(running("V = [2.0]\n"))
-    check_parameters(running(something_else=3))  # a rerun, after later cells
+    parameters.check(running())
+    parameters.check(running("V = [2.0]\n"))
+    parameters.check(running(something_else=3))  # a rerun, after later cells
     typed = running(alphamax=0.5)
     typed["In"] += ["%matplotlib inline", "result = 3", CELL + "alphamax = 0.5"]
     with pytest.raises(TypeError, match=r"no parameter 'alphamax' \(did you mean 'alpha_max'"):
-        check_parameters(typed)
+        parameters.check(typed)
     with pytest.raises(TypeError, match=r"no parameter 'alpha_maxx' \(did you mean 'alpha_max'"):
-        check_parameters(running("alpha_maxx = 0.5\n"))
+        parameters.check(running("alpha_maxx = 0.5\n"))
     with pytest.raises(ValueError, match=r"alpha_max must be a finite number in \(0, 1\], got 2"):
-        check_parameters(running("alpha_max = 2\n"))
+        parameters.check(running("alpha_max = 2\n"))
     with pytest.raises(ValueError, match="n_slots must be an integer"):
-        check_parameters(running(n_slots=1e3))
+        parameters.check(running(n_slots=1e3))

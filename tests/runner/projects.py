@@ -9,9 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from tools import cells
 
 #: In place of the library, which takes seconds to import.
-STUB = (
-    "from types import SimpleNamespace\nsl = SimpleNamespace(check_parameters=lambda names: None)"
-)
+STUB = "from types import SimpleNamespace\nparameters = SimpleNamespace(check=lambda names: None)"
 PARAMETERS = "n: int = 3  # of nothing\nshare: float = 0.5\nkind: str = 'plain'\nseed: int = 1"
 WRITE_CSV = 'from pathlib import Path\nPath("one.csv").write_text(f"{n},{share},{kind}")'
 PRINT_BOTH = "import sys\nfor i in range(50):\n    print(i)\n    print(i, file=sys.stderr)"

@@ -1,6 +1,7 @@
 """pyproject, the locks, environment.yml and the other files that state a version hold together."""
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import splitlib
+from tools import cells, fingerprint
 
 LOCKS = {"requirements.lock": "book", "requirements-test.lock": "test"}
 
@@ -152,6 +154,7 @@ def test_core_needs_neither_plots_nor_notebooks():
     code = """
 import sys
 import splitlib
+from tools import cells, fingerprint
 heavy = {"matplotlib", "seaborn", "IPython", "ipykernel", "jupyter_core", "papermill", "sphinx"}
 print(*sorted(heavy & set(sys.modules)))
 """
@@ -159,11 +162,35 @@ print(*sorted(heavy & set(sys.modules)))
     assert done.stdout.split() == []
 
 
-def test_wheel_holds_splitlib_and_nothing_else(root, tmp_path):
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
-    subprocess.run([*command, "--directory", str(tmp_path)], cwd=root, check=True)
+def test_wheel_holds_what_notebooks_import_and_nothing_else(root, tmp_path):
+    """Built without a network and unpacked elsewhere, as Binder and Colab have it."""
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    command += ["--no-index", "--quiet", "--wheel-dir", str(tmp_path), "."]
+    subprocess.run(command, cwd=root, check=True)
     (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        archive.extractall(tmp_path / "unpacked")
     assert "splitlib/py.typed" in names
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"splitlib"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"splitlib", "reproduction"}
     assert not [name for name in names if "__pycache__" in name]
+    code = """
+from reproduction import claims, measures, parameters, plots, scorecard, verdicts
+assert "unpacked" in claims.__file__ and len(claims.load()) > 60
+"""
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "unpacked")}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+
+
+def test_the_extra_for_notebooks_brings_what_they_import(root, project):
+    names = set()
+    for path in fingerprint.notebooks(root):
+        for cell in cells.read(path).cells:
+            if cell.cell_type == "code":
+                names |= set(re.findall(r"^(?:import|from) (\w+)", cell.source, re.MULTILINE))
+    assert "reproduction" in names
+    elsewhere = {"myst_nb": "myst-nb", "IPython": "myst-nb"}
+    ours = {"reproduction", "splitlib", *sys.stdlib_module_names}
+    wanted = {elsewhere.get(name, name) for name in names - ours}
+    brought = {requirement.name for requirement in requirements(project, "notebooks")}
+    assert wanted | {"anywidget", "jsonschema", "pyyaml", "seaborn"} <= brought

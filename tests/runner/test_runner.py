@@ -24,7 +24,7 @@ from tests.runner.projects import (
     results,
     write_notebook,
 )
-from tools import environment, manifest, notebooks, runner
+from tools import environment, fingerprint, manifest, notebooks, runner
 from tools.fingerprint import ROOT
 
 SHOW_BAR = "from tqdm import tqdm\nfor i in tqdm(range(3)):\n    pass"
@@ -154,14 +154,48 @@ def test_all_is_well(finished, capsys):
     assert "as they should be" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("cell", "stale"), [("1", False), ("# claims.load\n1", True)])
-def test_changed_claims_make_stale_what_reads_them(project, cell, stale):
-    claims = project / "book" / "claims.yml"
-    claims.write_text("- id: one")
+REPRODUCTION = {
+    "__init__.py": "", "claims.py": "import json", "claims.yml": "", "claims.schema.json": "",
+    "measures.py": "def f():\n    from reproduction.claims import load",
+    "verdicts.py": "from . import measures", "verdicts.yml": "",
+}  # fmt: skip
+OF_CLAIMS = {"__init__.py", "claims.py", "claims.yml", "claims.schema.json"}
+OF_MEASURES = {*OF_CLAIMS, "measures.py"}
+
+
+@pytest.mark.parametrize(("cell", "read"), [
+    ("1", set()),
+    ("'from reproduction import claims'\nfrom claims import reproduction", set()),
+    ("import reproduction", {"__init__.py"}),
+    ("from reproduction import claims, nothing", OF_CLAIMS),
+    ("import reproduction.claims as c", OF_CLAIMS),
+    ("def f():\n    from reproduction.claims import load", OF_CLAIMS),
+    ("from reproduction import measures", OF_MEASURES),
+    ("from reproduction import verdicts", {*REPRODUCTION}),
+    ("%time from reproduction import claims", {*REPRODUCTION}),
+])  # fmt: skip
+def test_what_a_notebook_imports_of_reproduction_makes_it_stale_and_nothing_else(
+    project, cell, read
+):
+    folder = project / "reproduction"
+    folder.mkdir()
+    for name, text in REPRODUCTION.items():
+        (folder / name).write_text(text)
     source = write_notebook(project, "one", cell)
     before = manifest.inputs(source, project)
-    claims.write_text("- id: two")
-    assert (manifest.inputs(source, project) != before) == stale
+    for name in REPRODUCTION:
+        text = (folder / name).read_text()
+        (folder / name).write_text(f"{text}\n")
+        assert (manifest.inputs(source, project) != before) == (name in read), name
+        (folder / name).write_text(text)
+
+
+def test_a_verdict_makes_no_notebook_stale():
+    for source in fingerprint.notebooks(ROOT):
+        read = {name for name in manifest.inputs(source, ROOT) if name.startswith("reproduction/")}
+        assert "reproduction/parameters.py" in read
+        assert not [name for name in read if "verdicts" in name or "scorecard" in name]
+        assert ("reproduction/claims.yml" in read) == (source.stem == "assumptions")
 
 
 def test_every_flipped_byte_is_found(project):

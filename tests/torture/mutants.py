@@ -233,7 +233,7 @@ def outcome(module: str, source: str, scratch: Path, limit: int = 600) -> str:
 
 def copy_into(folder: Path) -> Path:
     """Copy what the tests need into a new folder, and return it."""
-    for name in ("splitlib", "benchmarks", "tools", "tests"):
+    for name in ("splitlib", "reproduction", "benchmarks", "tools", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder

@@ -1,10 +1,10 @@
-"""What the parameters of the book's notebooks may be.
+"""Typed parameters of the book's notebooks.
 
 The cell of a notebook that is tagged ``parameters`` holds annotated literals, such as
 ``V: list[float] = [1.0, 3.0]``, and nothing else: it is the notebook's schema. A name that is a
-field of `Scenario` obeys the rule of that field; one of `RULES` the rule that stands there; any
-other is positive if it is a float, and at least 1 if it is an int. Where a list is meant, one
-value will do.
+field of `splitlib.Scenario` obeys the rule of that field; one of `RULES` the rule given there; any
+other is positive if it is a float, and at least 1 if it is an int. In place of a list, one value
+will do.
 """
 
 from __future__ import annotations
@@ -13,22 +13,15 @@ import ast
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args, get_origin
 
-from splitlib._check import (
-    Count,
-    Positive,
-    check_burn_in,
-    check_typed,
-    field_types,
-    nearest,
-)
+from splitlib import Scenario, channel
+from splitlib._check import Count, Positive, check_burn_in, check_typed, field_types, nearest
 from splitlib.network import Arithmetic
-from splitlib.scenario import Scenario
 
 _SCENARIO = field_types(Scenario)
 _SHARE = Annotated[float, "(0, 1)"]
 _NOT_NEGATIVE = Annotated[int, 0]
 
-#: Rules of names that are not the scenario's own, in every notebook that has them.
+#: Rules of parameters that are no fields of the scenario, in every notebook that has them.
 RULES: dict[str, Any] = {
     "alpha_max_fig3": _SCENARIO["alpha_max"],
     "arithmetic": Arithmetic,
@@ -94,7 +87,7 @@ def schema_of(source: str) -> dict[str, Any]:
             raise ValueError(f"not `name: type = literal`: {written}")
         name, text = ast.unparse(statement.target), ast.unparse(statement.annotation)
         if name in schema:
-            raise ValueError(f"the parameter {name} stands there twice")
+            raise ValueError(f"the parameter {name} is given twice")
         if text not in _KINDS:
             raise ValueError(f"{name} must be a float, an int, a str or a list of them, not {text}")
         try:
@@ -125,19 +118,18 @@ def check_values(schema: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         if name not in schema:
             raise TypeError(f"there is no parameter {name!r}{nearest(name, schema)}")
         check_typed(name, value, _rule(name, schema[name]))
-    single = {n: v for n, v in values.items() if n in _SCENARIO and not isinstance(v, list)}
-    Scenario(**single)  # knows what must hold between its fields
+    Scenario(**_single_fields(values))  # knows what must hold between its fields
     for burn_in, slots in _SLOTS.items():
         if burn_in in values and slots in values:
             check_burn_in(values[burn_in], values[slots], burn_in)
 
 
-def check_parameters(namespace: Mapping[str, Any]) -> None:
-    """Raise unless a running notebook has parameters as its own cell declares them.
+def check(namespace: Mapping[str, Any]) -> None:
+    """Raise unless the parameters of a running notebook are as its ``parameters`` cell declares.
 
-    To be called right after the ``parameters`` cell. It also sees what papermill has put in, and
-    what has been typed into the cell without a type: a misspelt name would otherwise change
-    nothing, and nobody would notice.
+    To be called right after that cell. It also sees what papermill has put in, and what has been
+    typed into the cell without a type: a misspelt name would otherwise change nothing, and nobody
+    would notice.
 
     Parameters
     ----------
@@ -149,13 +141,39 @@ def check_parameters(namespace: Mapping[str, Any]) -> None:
     TypeError, ValueError
         If a name is unknown, or a value of the wrong type or out of its range.
     """
-    noted = namespace["__annotations__"].items()  # as texts, where the future has them so
-    schema = {n: kind for n, one in noted for text, kind in _KINDS.items() if one in (text, kind)}
+    schema = _declared(namespace)
     for source in namespace.get("In", ()):
         for name in _assigned(source):
             if name not in schema:
                 raise TypeError(f"there is no parameter {name!r}{nearest(name, schema)}")
     check_values(schema, {name: namespace[name] for name in schema})
+
+
+def scenario_of(namespace: Mapping[str, Any]) -> Scenario:
+    """Return the scenario that the parameters of a running notebook describe.
+
+    Parameters
+    ----------
+    namespace : mapping
+        The notebook's ``globals()``. A parameter with the name of a field sets that field, unless
+        it is a list; ``noise_psd_dbm`` sets ``noise_psd``.
+    """
+    values = {name: namespace[name] for name in _declared(namespace)}
+    fields = _single_fields(values)
+    if "noise_psd_dbm" in values:
+        fields["noise_psd"] = channel.dbm_to_watt(values["noise_psd_dbm"])
+    return Scenario(**fields)
+
+
+def _single_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are of the scenario's fields, lists left out."""
+    return {n: v for n, v in values.items() if n in _SCENARIO and not isinstance(v, list)}
+
+
+def _declared(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the types of the parameters that a running notebook has declared."""
+    noted = namespace["__annotations__"].items()  # as texts, where the future has them so
+    return {n: kind for n, one in noted for text, kind in _KINDS.items() if one in (text, kind)}
 
 
 def _assigned(source: str) -> list[str]:

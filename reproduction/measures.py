@@ -1,9 +1,9 @@
-r"""What the paper's sentences are judged by: numbers that are measured on scenario and sweeps.
+"""The numbers by which the paper's claims are judged, measured on a scenario and on sweeps.
 
-Each function returns numbers by name, with the interval that they are known to (NaN where they are
-exact). The same functions serve the notebooks of the figures and the one that repeats them under
-other readings of the paper, so that a claim has one measurement wherever it is judged. Names end in
-the value that they belong to: ``saving_alpha_0_5`` stands at α_max = 0.5.
+Each function returns numbers by name, with their confidence intervals (NaN where a number is
+certain). The same functions serve the notebooks of the figures and the one that repeats them under
+other readings of the paper, so that a claim is measured in one way wherever it is judged. A name
+ends in the value that it belongs to: ``saving_alpha_0_5`` is the saving at α_max = 0.5.
 
 Intervals are 95 %: Student's t over the seeds for means and differences (paired between policies
 and between V, which share their traces), Clopper and Pearson's for shares of runs, and that of the
@@ -14,7 +14,6 @@ interval.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -22,18 +21,23 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
+from splitlib import (
+    SETTLED_TOLERANCE,
+    Conv2d,
+    DepthwiseConv2d,
+    Interval,
+    Scenario,
+    mobilenet_v2,
+    over_seeds,
+    settled,
+)
 from splitlib._check import check_instance
-from splitlib.network import Conv2d, DepthwiseConv2d
-from splitlib.scenario import Scenario
-from splitlib.simulate import SETTLED_TOLERANCE, settled
-from splitlib.statistics import Interval, over_seeds
-from splitlib.zoo import mobilenet_v2
 
 #: The saving that the paper states for full offloading.
 PAPER_OFFLOADING_SAVING = 0.9935
 
 
-def exact(value: Any) -> Interval:
+def certain(value: Any) -> Interval:
     """Return a number that has no uncertainty."""
     return Interval(float(value), math.nan, math.nan)
 
@@ -72,30 +76,6 @@ def tag(value: float) -> str:
     return f"{value:g}".replace(".", "_")
 
 
-def flat(numbers: Mapping[str, Interval]) -> dict[str, float]:
-    """Return numbers one by one: ``x``, and ``x_lower`` and ``x_upper`` where it has an interval.
-
-    Parameters
-    ----------
-    numbers : mapping of str to Interval
-
-    Returns
-    -------
-    dict of str to float
-
-    Examples
-    --------
-    >>> flat({"x": Interval(2.0, 1.0, 3.0), "n": exact(5)})
-    {'x': 2.0, 'x_lower': 1.0, 'x_upper': 3.0, 'n': 5.0}
-    """
-    found = {}
-    for name, interval in numbers.items():
-        found[name] = interval.value
-        if not math.isnan(interval.lower):
-            found |= {f"{name}_lower": interval.lower, f"{name}_upper": interval.upper}
-    return found
-
-
 def of_inputs(scenario: Scenario) -> dict[str, Interval]:
     """Return every number that the paper's Section IV gives, as the scenario holds it.
 
@@ -132,7 +112,7 @@ def of_inputs(scenario: Scenario) -> dict[str, Interval]:
         "fading_power": scenario.fading_power,
         "path_gain_db": 10 * math.log10(scenario.path_gain),
     }
-    return {f"input_{name}": exact(value) for name, value in values.items()}
+    return {f"input_{name}": certain(value) for name, value in values.items()}
 
 
 def of_costs(scenario: Scenario) -> dict[str, Interval]:
@@ -176,7 +156,7 @@ def of_costs(scenario: Scenario) -> dict[str, Interval]:
         "energy_per_image_mj": profile.local_energy[-1] * 1e3,
         "local_delay_ms": float(scenario.device.delay(profile.local_flops[-1])) * 1e3,
     }
-    return {name: exact(value) for name, value in values.items()}
+    return {name: certain(value) for name, value in values.items()}
 
 
 def largest_settled(adaptive: xr.Dataset, scenario: Scenario) -> float:
@@ -246,18 +226,18 @@ def of_tradeoff(
         upto.outage <= scenario.epsilon * allowed
     )
     numbers = {
-        "V": exact(V),
-        "delay_ratio": exact(delay.sel(V=V).mean("seed").max()),
-        "outage_ratio": exact(outage.sel(V=V).mean("seed").max()),
-        "delay_points_within": exact((delay.mean("seed") <= allowed).mean()),
-        "outage_points_within": exact((outage.mean("seed") <= allowed).mean()),
-        "delay_ratio_largest_V": exact(delay.isel(V=-1).mean("seed").max()),
+        "V": certain(V),
+        "delay_ratio": certain(delay.sel(V=V).mean("seed").max()),
+        "outage_ratio": certain(outage.sel(V=V).mean("seed").max()),
+        "delay_points_within": certain((delay.mean("seed") <= allowed).mean()),
+        "outage_points_within": certain((outage.mean("seed") <= allowed).mean()),
+        "delay_ratio_largest_V": certain(delay.isel(V=-1).mean("seed").max()),
         "traces_within_limits": share_of_runs(kept.all("V").values.ravel()),
-        "saving_rises_with_V": exact(_rises(upto.energy_saving.mean("seed"), "V")),
-        "delay_rises_with_V": exact(_rises(upto.mean_delay.mean("seed"), "V")),
+        "saving_rises_with_V": certain(_rises(upto.energy_saving.mean("seed"), "V")),
+        "delay_rises_with_V": certain(_rises(upto.mean_delay.mean("seed"), "V")),
         "offloading_saving_percent": _median(100 * offloading.energy_saving),
         "offloading_saving_rank": share_of_runs(offloading.energy_saving < PAPER_OFFLOADING_SAVING),
-        "offloading_outage_order": exact(_rises(-offloading.outage, "alpha_max")),
+        "offloading_outage_order": certain(_rises(-offloading.outage, "alpha_max")),
     }
     for alpha in adaptive.alpha_max.values:
         end = f"_alpha_{tag(float(alpha))}"
@@ -301,7 +281,7 @@ def of_splits(data: xr.Dataset) -> dict[str, Interval]:
         local = share.sel(here)[{"split": -1}]
         widest = std[std.mean("seed").argmax(["alpha_max"])]
         numbers |= {
-            f"split_falls{end}": exact(_rises(-mean.mean("seed"), "alpha_max")),
+            f"split_falls{end}": certain(_rises(-mean.mean("seed"), "alpha_max")),
             f"split_scarce{end}": over_seeds(mean[{"alpha_max": 0}]),
             f"split_plenty{end}": over_seeds(mean[{"alpha_max": -1}]),
             f"std_scarce{end}": over_seeds(std[{"alpha_max": 0}]),
@@ -318,8 +298,8 @@ def of_splits(data: xr.Dataset) -> dict[str, Interval]:
         end = f"_{tag(less)}_to_{tag(more)}"
         steps = data.sel(path_loss_exponent=more) - data.sel(path_loss_exponent=less)
         numbers |= {
-            f"split_rises{end}": exact((steps.mean_split.mean("seed") > 0).mean()),
-            f"std_falls{end}": exact((steps.std_split.mean("seed") < 0).mean()),
+            f"split_rises{end}": certain((steps.mean_split.mean("seed") > 0).mean()),
+            f"std_falls{end}": certain((steps.std_split.mean("seed") < 0).mean()),
             f"split_rise_plenty{end}": over_seeds(steps.mean_split[{"alpha_max": -1}]),
             f"std_fall_plenty{end}": over_seeds(-steps.std_split[{"alpha_max": -1}]),
             f"saving_less_plenty{end}": over_seeds(-100 * steps.energy_saving[{"alpha_max": -1}]),
