@@ -55,9 +55,9 @@ from splitlib.trace import (
     GaussMarkovFading,
     MarkovAvailability,
     Trace,
-    cell_rng,
     draw_trace,
     page_trace,
+    trace_rng,
 )
 from splitlib.zoo import mobilenet_v2
 
@@ -89,7 +89,6 @@ __all__ = [
     "Stage",
     "Trace",
     "batch_means",
-    "cell_rng",
     "channel",
     "compare",
     "comparison",
@@ -109,6 +108,7 @@ __all__ = [
     "sweep",
     "sweep_scenarios",
     "tail_exponent",
+    "trace_rng",
 ]
 
 

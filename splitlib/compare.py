@@ -17,7 +17,7 @@ from splitlib.policies import POLICIES, PolicyFunction, check_policy, name_of
 from splitlib.scenario import Scenario
 from splitlib.simulate import SETTLED_TOLERANCE, simulate_each
 from splitlib.statistics import confidence_interval
-from splitlib.trace import cell_rng, draw_trace
+from splitlib.trace import draw_trace, trace_rng
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,7 @@ def compare(
 
     def cell(alpha: float, exponent: float, seed: int) -> tuple[float, list[list[float]]]:
         at = replace(scenario, alpha_max=alpha, path_loss_exponent=exponent)
-        trace = draw_trace(at, grid.n_slots, rng=cell_rng(at, seed))
+        trace = draw_trace(at, grid.n_slots, rng=trace_rng(at, seed))
         bound = lower_bound(at, trace.after(burn_in))
         rows = []
         for policy in policies:

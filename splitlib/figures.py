@@ -15,6 +15,7 @@ Examples
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -417,26 +418,27 @@ def plot_split_heatmaps(data: xr.Dataset, axes: list[Axes] | None = None) -> lis
 
 
 _PURPLE = (0.36, 0.17, 0.56)
-#: Colour and marker of each policy; a custom one gets what is left.
-_POLICIES: dict[str, tuple[Any, str]] = {
-    "adaptive": (COLORS[0], "o"),
-    "exact": (COLORS[9], "o"),
-    "full_offloading": (COLORS[3], "*"),
-    "full_local": (COLORS[7], "X"),
-    "best_static": (COLORS[2], "s"),
-    "neurosurgeon": (COLORS[1], "^"),
-    "neurosurgeon_energy": (COLORS[1], "v"),
-    "dads": (COLORS[8], "^"),
-    "neupart": (COLORS[8], "v"),
-    "after_first_conv": (COLORS[5], "<"),
-    "bottleneck": (COLORS[4], "D"),
-    "retransmission": (COLORS[4], ">"),
-    "auto_split": (COLORS[5], "p"),
-    "myopic": (_PURPLE, "P"),
-    "myopic_d_avg": (_PURPLE, "d"),
-    "clairvoyant": ("black", "H"),
-}
-_OWN = COLORS[6], "h"
+#: Colour and marker of the policies, in the order in which they are registered.
+_LOOKS: list[tuple[Any, str]] = [
+    (COLORS[0], "o"),
+    (COLORS[9], "o"),
+    (COLORS[3], "*"),
+    (COLORS[7], "X"),
+    (COLORS[2], "s"),
+    (COLORS[1], "^"),
+    (COLORS[1], "v"),
+    (COLORS[8], "^"),
+    (COLORS[8], "v"),
+    (COLORS[5], "<"),
+    (COLORS[4], "D"),
+    (COLORS[4], ">"),
+    (COLORS[5], "p"),
+    (_PURPLE, "P"),
+    (_PURPLE, "d"),
+    ("black", "H"),
+    *((color, "8") for color in COLORS),
+]
+_UNREGISTERED = COLORS[6], "h"
 #: An energy saving of s is drawn at 1 - s, on a logarithmic axis; these are its ticks, in %.
 _SAVING_TICKS = (-900, -300, -100, 0, 50, 80, 90, 95, 98, 99, 99.5)
 
@@ -463,7 +465,8 @@ def policy_style(policy: str, keeps: bool = True) -> dict[str, Any]:
     keeps : bool
         Whether it keeps the limits; else the marker is hollow.
     """
-    color, marker = _POLICIES.get(policy.partition("+")[0], _OWN)
+    place = dict(zip(POLICIES, itertools.cycle(_LOOKS), strict=False))
+    color, marker = place.get(policy.partition("+")[0], _UNREGISTERED)
     size = {"*": 10.0, "H": 10.0}.get(marker, 6.5)
     fill = color if keeps else "white"
     return {"color": color, "marker": marker, "mfc": fill, "markersize": size, "mew": 1.3}

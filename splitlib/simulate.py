@@ -26,7 +26,7 @@ from splitlib.loop import COMPILED, Loops, SlotLoop
 from splitlib.policies import PolicyFunction, check_policy, name_of, policy_of
 from splitlib.scenario import Scenario
 from splitlib.statistics import confidence_interval
-from splitlib.trace import Trace, cell_rng, draw_slots
+from splitlib.trace import Trace, draw_slots, trace_rng
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -306,7 +306,7 @@ def sweep(
 ) -> xr.Dataset:
     """Run a policy over a grid of V × α_max × β × seeds.
 
-    Each (seed, β, α_max) has a trace of its own, drawn from `splitlib.cell_rng`, on which every
+    Each (seed, β, α_max) has a trace of its own, drawn from `splitlib.trace_rng`, on which every
     V and every policy runs. The numbers depend neither on ``n_jobs`` nor on the grid around a
     point: `simulate` gives the same for it alone.
 
@@ -438,7 +438,7 @@ def sweep_scenarios(
 
     def cell(alpha: float, exponent: float, seed: int) -> dict[str, list[Result]]:
         here: dict[str, Any] = {"alpha_max": alpha, "path_loss_exponent": exponent}
-        rng = cell_rng(replace(first, **here), seed)
+        rng = trace_rng(replace(first, **here), seed)
         draws = draw_slots(first.arrival_rate, grid.n_slots, rng)
         traces: dict[tuple[float, float], Trace] = {}
         found = {}

@@ -356,7 +356,7 @@ def draw_trace(
     n_slots : int
         Number of slots, at least 1.
     rng : None, int or numpy.random.Generator
-        Source of randomness, or its seed (SPEC 7). See `cell_rng` for the streams of a sweep.
+        Source of randomness, or its seed (SPEC 7). See `trace_rng` for the streams of a sweep.
     fading : GaussMarkovFading, optional
         Memory of the channel; None means independent slots.
     availability : MarkovAvailability, optional
@@ -400,7 +400,7 @@ def draw_trace(
     return draw_slots(scenario.arrival_rate, n_slots, rng, fading, availability).trace(scenario)
 
 
-def cell_rng(scenario: Scenario, seed: int) -> np.random.Generator:
+def trace_rng(scenario: Scenario, seed: int) -> np.random.Generator:
     r"""Return the generator of one cell (seed, β, α_max) of a sweep.
 
     The stream depends on these three values alone, not on the grid around them: a cell of a
@@ -426,7 +426,7 @@ def cell_rng(scenario: Scenario, seed: int) -> np.random.Generator:
     Examples
     --------
     >>> scenario = Scenario(alpha_max=0.5)
-    >>> trace = draw_trace(scenario, n_slots=1000, rng=cell_rng(scenario, seed=0))
+    >>> trace = draw_trace(scenario, n_slots=1000, rng=trace_rng(scenario, seed=0))
     """
     check_instance("scenario", scenario, Scenario)
     seed = check_integer("seed", seed, minimum=0)

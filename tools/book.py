@@ -37,7 +37,7 @@ def pages(root: Path) -> list[str]:
     return list(parse_toc_yaml(root / "_toc.yml"))
 
 
-def inputs(root: Path) -> dict[str, str]:
+def content(root: Path) -> dict[str, str]:
     """Return the hash of everything that the book is made from, by name."""
     return {"Python": sys.version, **fingerprint.of_files(_sources(root), root)}
 
@@ -60,10 +60,10 @@ def state(made_from: Mapping[str, str], html: Path) -> str:
     return fingerprint.of_value([made_from, fingerprint.of_files(built, html)])
 
 
-def faults(root: Path) -> list[str]:
+def obstacles(root: Path) -> list[str]:
     """Return why the book cannot be built from what is there."""
     sources = fingerprint.notebooks(root)
-    found = environment.drift(root) + notebooks.faults(sources, root)
+    found = environment.drift(root) + notebooks.problems(sources, root)
     made = {f"book/executed/{source.stem}" for source in sources} | set(GENERATED)
     for page in pages(root):
         if page.startswith("notebooks/"):
@@ -114,7 +114,7 @@ def build(root: Path) -> bool:
     names = [source.stem for source in fingerprint.notebooks(root)]
     code = fingerprint.moments(_code(root))  # before another process is waited for
     with runner.locked(manifest.folder_of_book(root), names):
-        if found := faults(root):
+        if found := obstacles(root):
             print("\n".join(found), "Run `make figures` first.", sep="\n", file=sys.stderr)
             return False
         return _build(root, code)
@@ -127,7 +127,7 @@ def _build(root: Path, code: Mapping[str, int]) -> bool:
         dependable.write_tables(root)
     # Of this process alone: what a killed one has left may still be writing into its own.
     html, staging = root / "_build" / "html", root / "_build" / f"staging-{os.getpid()}"
-    made_from, moments = inputs(root), fingerprint.moments(_sources(root)) | dict(code)
+    made_from, moments = content(root), fingerprint.moments(_sources(root)) | dict(code)
     if (html / STAMP).exists() and (html / STAMP).read_text() == state(made_from, html):
         print("The book is up to date.")
         return True
@@ -157,13 +157,13 @@ def _build(root: Path, code: Mapping[str, int]) -> bool:
     if broken := broken_links(built):
         print("what pages point at is not there:", *broken, sep="\n", file=sys.stderr)
         return False
-    changed = {name for name, _ in made_from.items() ^ inputs(root).items()}
+    changed = {name for name, _ in made_from.items() ^ content(root).items()}
     touched = moments.items() ^ fingerprint.moments(_sources(root)).items()
     if changed := changed or {Path(path).relative_to(root).as_posix() for path, _ in touched}:
         names = ", ".join(sorted(changed))
         print(f"changed while the book was built: {names}. Build it again.", file=sys.stderr)
         return False
-    if found := faults(root):  # of between the first look and the hashes
+    if found := obstacles(root):  # of between the first look and the hashes
         print("\n".join(found), file=sys.stderr)
         return False
     (built / STAMP).write_text(state(made_from, built))

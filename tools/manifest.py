@@ -16,7 +16,7 @@ from typing import Any
 from tools import cells, fingerprint
 
 _PROJECT = Path(__file__).parent.parent
-_KERNEL = _PROJECT / "tools" / "kernel.py"
+_KERNEL = _PROJECT / "tools" / "notebook_kernel.py"
 #: The hashes of the code that vouches for a run, of this process and not of what is on the disk.
 _RUNNER = fingerprint.of_files(
     [_KERNEL.with_stem(name) for name in ("cells", "fingerprint", "manifest", "runner")], _PROJECT
@@ -47,7 +47,7 @@ def inputs(source: Path, root: Path) -> dict[str, str]:
     }
 
 
-def moments(source: Path, root: Path) -> dict[str, int]:
+def moments_of_inputs(source: Path, root: Path) -> dict[str, int]:
     """Return when each file last changed, in any way, that is read while a notebook runs."""
     return fingerprint.moments([source, _KERNEL, *_read_by(cells.read(source), root)])
 

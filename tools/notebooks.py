@@ -195,7 +195,7 @@ def _verify(options: argparse.Namespace, selected: Sequence[Path], root: Path) -
         job = job_of(selected[0], root, options.p)
         found = [f"{job.folder.name}: {fault}" for fault in job.faults()]
     else:
-        found = faults(selected, root)
+        found = problems(selected, root)
     for fault in found:
         print(fault, file=sys.stderr)
     if not found:
@@ -203,7 +203,7 @@ def _verify(options: argparse.Namespace, selected: Sequence[Path], root: Path) -
     return 1 if found else 0
 
 
-def faults(selected: Sequence[Path], root: Path) -> list[str]:
+def problems(selected: Sequence[Path], root: Path) -> list[str]:
     """Return what is stale, missing, altered or left over in ``book/executed``, in lines."""
     from tools import manifest
 
@@ -248,7 +248,7 @@ def _strip(options: argparse.Namespace, selected: Sequence[Path], root: Path) ->
 def _accept(options: argparse.Namespace, selected: Sequence[Path], root: Path) -> int:
     from tools import cells, manifest
 
-    if stale := faults(selected, root):
+    if stale := problems(selected, root):
         raise Refused(f"{stale[0]}\nRun `make figures` first")
     for source in selected:
         cells.accept(source, manifest.folder_of_book(root) / source.name)

@@ -95,7 +95,7 @@ class OwnKernel(AsyncKernelManager):
 
     @default("context")
     def _unlimited_context(self) -> zmq.asyncio.Context:
-        """Return one whose sockets drop no output, as `tools.kernel` drops none."""
+        """Return one whose sockets drop no output, as `tools.notebook_kernel` drops none."""
         self._created_context = True  # and is closed with this
         context = zmq.asyncio.Context()
         context.rcvhwm = 0
@@ -105,7 +105,7 @@ class OwnKernel(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         """The kernel to start, instead of the registered one of that name."""
         # Without the working folder in its path, as IPython's own, which adds it later.
-        command = [sys.executable, "-P", "-m", "tools.kernel", "-f", "{connection_file}"]
+        command = [sys.executable, "-P", "-m", "tools.notebook_kernel", "-f", "{connection_file}"]
         variables = KERNEL_ENVIRONMENT | {"NUMBA_CACHE_DIR": str(self.numba_cache)}
         return KernelSpec(**get_kernel_dict() | {"argv": command}, env=variables)
 
@@ -276,7 +276,7 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
     job.failed.unlink(missing_ok=True)
     output = job.staging / job.source.name
-    moments = manifest.moments(job.source, job.root)
+    moments = manifest.moments_of_inputs(job.source, job.root)
     exit_codes: list[int | None] = []
     own = {"exit_codes": exit_codes, "numba_cache": _numba_cache(job.root)}
     try:
@@ -302,7 +302,7 @@ def _execute(job: Job, inputs: Mapping[str, str], bar: str | bool) -> bool:
         if exit_codes != [0]:  # a file that it had left open may be cut short
             raise RuntimeError(f"its kernel did not end by itself and well, but with {exit_codes}")
         unchanged = manifest.inputs(job.source, job.root) == inputs
-        if not unchanged or manifest.moments(job.source, job.root) != moments:
+        if not unchanged or manifest.moments_of_inputs(job.source, job.root) != moments:
             raise RuntimeError("its sources have changed while it ran")
         if drift := environment.drift(job.root):
             raise RuntimeError(f"its environment has changed while it ran: {', '.join(drift)}")

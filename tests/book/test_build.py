@@ -156,7 +156,7 @@ def test_each_thing_that_html_points_at_and_is_not_there_is_named(tmp_path):
 def test_make_book_mends_what_running_again_mends(small_book):
     lose_figure(small_book)
     assert make_and_run(small_book)
-    assert not book.faults(small_book)
+    assert not book.obstacles(small_book)
 
 
 def test_a_built_book_is_left_alone_and_a_damaged_one_is_built_again(small_book, capsys):
@@ -204,13 +204,13 @@ def test_a_book_whose_builder_is_edited_while_it_waits_is_not_put_into_place(
 ):
     tool = small_book / "tools" / "book.py"
     tool.write_text("before")
-    faults = book.faults
+    faults = book.obstacles
 
     def edit(root):
         tool.write_text("after")
         return faults(root)
 
-    monkeypatch.setattr(book, "faults", edit)
+    monkeypatch.setattr(book, "obstacles", edit)
     assert not book.build(small_book)
     assert "changed while the book was built: tools/book.py" in capsys.readouterr().err
 
@@ -220,7 +220,7 @@ def test_a_book_is_not_put_into_place_if_what_it_shows_was_altered_meanwhile(
 ):
     (small_book / "book" / "index.md").write_text(INDEX + "\nMore.\n")
     answers = [[], ["one: one.csv is altered"]]
-    monkeypatch.setattr(book, "faults", lambda root: answers.pop(0))
+    monkeypatch.setattr(book, "obstacles", lambda root: answers.pop(0))
     assert not book.build(small_book)
     assert "one: one.csv is altered" in capsys.readouterr().err
 

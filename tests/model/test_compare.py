@@ -24,7 +24,7 @@ def data():
 
 def test_a_comparison_is_single_runs_and_bounds(data, scenario):
     at = dataclasses.replace(scenario, alpha_max=0.1, path_loss_exponent=4.0)
-    trace = sl.draw_trace(at, 9_000, rng=sl.cell_rng(at, 2))
+    trace = sl.draw_trace(at, 9_000, rng=sl.trace_rng(at, 2))
     bound = sl.lower_bound(at, trace.after(1_000)).energy_saving
     for policy, name in zip(CHOSEN, data.policy.values, strict=True):
         single = sl.simulate(at, trace, V=0.1, policy=policy, burn_in=1_000, history=True)

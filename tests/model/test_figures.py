@@ -123,4 +123,12 @@ def test_a_custom_policy_is_called_by_its_own_name():
     assert figures.policy_label("in_good_time") == "in good time"
     assert figures.policy_label("neurosurgeon+dads") == "Neurosurgeon (latency), DADS"
     assert len({figures.policy_label(name) for name in sl.POLICIES}) == len(sl.POLICIES)
-    assert len({figures._POLICIES[name] for name in sl.POLICIES}) == len(sl.POLICIES)
+
+
+def test_each_policy_has_a_look_of_its_own_and_one_that_is_registered_too(monkeypatch):
+    monkeypatch.setattr(sl.policies, "POLICIES", dict(sl.POLICIES))
+    monkeypatch.setattr(figures, "POLICIES", sl.policies.POLICIES)
+    sl.register("one more", name="more")(lambda scenario, trace: sl.Rule.over(scenario, [9]))
+    looks = [figures.policy_style(name) for name in [*figures.POLICIES, "never registered"]]
+    assert len({(str(look["color"]), look["marker"]) for look in looks}) == len(looks)
+    assert figures.policy_label("more") == "one more"

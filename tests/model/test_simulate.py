@@ -314,7 +314,7 @@ def data():
 
 def test_sweep_is_single_runs(data, scenario):
     point = dataclasses.replace(scenario, alpha_max=0.1, path_loss_exponent=4.0)
-    trace = sl.draw_trace(point, 12_000, rng=sl.cell_rng(point, 2))
+    trace = sl.draw_trace(point, 12_000, rng=sl.trace_rng(point, 2))
     single = sl.simulate(point, trace, V=1.0, burn_in=2_000)
     cell = data.sel(V=1.0, alpha_max=0.1, path_loss_exponent=4.0, seed=2)
     for name in ("mean_delay", "outage", "mean_energy", "energy_saving", "mean_split", "std_split"):
@@ -367,9 +367,9 @@ def test_streams_of_cells_differ_and_can_be_repeated(scenario):
         (dataclasses.replace(scenario, alpha_max=0.5), 0),
         (dataclasses.replace(scenario, path_loss_exponent=4.0), 0),
     ]
-    first = sl.cell_rng(scenario, 0).random(4)
-    assert np.array_equal(first, sl.cell_rng(scenario, 0).random(4))
-    assert all(not np.array_equal(first, sl.cell_rng(*other).random(4)) for other in others)
+    first = sl.trace_rng(scenario, 0).random(4)
+    assert np.array_equal(first, sl.trace_rng(scenario, 0).random(4))
+    assert all(not np.array_equal(first, sl.trace_rng(*other).random(4)) for other in others)
 
 
 def test_settled_looks_at_the_growth_of_both_queues(scenario):
@@ -517,7 +517,7 @@ TRACE = sl.Trace([1e-10] * 5, [0.5] * 5, [3] * 5)
     (lambda s: sl.sweep(s, n_slots=2e5), "n_slots must be an integer of at least 1, got 200000.0"),
     (lambda s: sl.sweep(s, n_slots=100), "burn_in must be less than the 100 slots, got 10000"),
     (lambda s: sl.sweep(s, policy="local"), "policy must be one of.*did you mean 'full_local'"),
-    (lambda s: sl.cell_rng(s, -1), "seed must be an integer of at least 0, got -1"),
+    (lambda s: sl.trace_rng(s, -1), "seed must be an integer of at least 0, got -1"),
 ])  # fmt: skip
 def test_bad_input_is_refused(scenario, call, message):
     with pytest.raises(ValueError, match=message):

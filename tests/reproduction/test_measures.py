@@ -14,7 +14,7 @@ from reproduction import measures
 def single(V, alpha_max, seed, policy="adaptive", exponent=3.0):
     """Return one run of a sweep."""
     scenario = sl.Scenario(alpha_max=alpha_max, path_loss_exponent=exponent)
-    trace = sl.draw_trace(scenario, 12_000, rng=sl.cell_rng(scenario, seed))
+    trace = sl.draw_trace(scenario, 12_000, rng=sl.trace_rng(scenario, seed))
     return sl.simulate(scenario, trace, V=V, policy=policy, burn_in=2_000)
 
 

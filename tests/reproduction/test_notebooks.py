@@ -150,7 +150,7 @@ def test_heavy_tails_are_those_of_single_runs(execute, tmp_path):
     numbers = execute("heavy_tails")
     savings, delays = [], []
     for seed in range(4):
-        rng = sl.cell_rng(sl.Scenario(), seed)
+        rng = sl.trace_rng(sl.Scenario(), seed)
         for _ in range(4):
             trace = sl.draw_trace(sl.Scenario(), length, rng=rng)
             result = sl.simulate(sl.Scenario(), trace, policy="full_offloading", burn_in=burn_in)
@@ -185,7 +185,7 @@ def test_the_rate_is_inside_as_often_as_in_the_sweep(execute, tmp_path):
 def test_rivals_are_those_of_single_runs(execute, tmp_path):
     numbers = execute("rivals")
     scenario = sl.Scenario(alpha_max=0.1)
-    traces = [sl.draw_trace(scenario, 12_000, sl.cell_rng(scenario, seed)) for seed in range(2)]
+    traces = [sl.draw_trace(scenario, 12_000, sl.trace_rng(scenario, seed)) for seed in range(2)]
     for name in ("controller", "myopic_saving"):
         policy = "adaptive" if name == "controller" else "myopic"
         runs = [sl.simulate(scenario, trace, V=0.1, policy=policy, burn_in=2_000)
@@ -215,7 +215,7 @@ def test_exact_rule_is_compared_on_the_same_slots(execute, tmp_path):
     strong = sl.Scenario(p_max=1.0)
     energy = {"adaptive": [], "exact": []}
     for seed in range(2):
-        trace = sl.draw_trace(strong, 12_000, sl.cell_rng(strong, seed))
+        trace = sl.draw_trace(strong, 12_000, sl.trace_rng(strong, seed))
         for policy, found in energy.items():
             result = sl.simulate(strong, trace, V=0.1, policy=policy, burn_in=2_000)
             found.append(result.mean_energy)
@@ -231,7 +231,7 @@ def test_exact_rule_is_compared_on_the_same_slots(execute, tmp_path):
     half += (late.mean() * 0.99**2 + (1 - late.mean()) * 0.01**2) / 2
     table = pd.read_csv(tmp_path / "data" / "exact_rule_V.csv")
     row = table[(table.setting == "strong") & (table.V == 0.1) & (table.policy == "exact")]
-    first = sl.draw_trace(strong, 12_000, sl.cell_rng(strong, 0))
+    first = sl.draw_trace(strong, 12_000, sl.trace_rng(strong, 0))
     other = sl.simulate(strong, first, V=0.1, policy="exact", burn_in=2_000, history=True).history
     y, x = other.delay[2_000:] - 0.05, (other.delay[2_000:] > 0.1) - 0.01
     both = (half + (np.mean(y**2) + np.mean(x**2)) / 2) / 2
@@ -243,7 +243,7 @@ def test_convergence_is_that_of_single_runs(execute, tmp_path):
     scenario = sl.Scenario(alpha_max=1.0)
     Z, slots = [], []
     for seed in range(3):  # without the slot loop's sums: the queue built again from its delays
-        trace = sl.draw_trace(scenario, 100_000, rng=sl.cell_rng(scenario, seed))
+        trace = sl.draw_trace(scenario, 100_000, rng=sl.trace_rng(scenario, seed))
         trace = sl.Trace(trace.gain[:60_000], trace.availability[:60_000], trace.arrivals[:60_000])
         delay = sl.simulate(scenario, trace, V=3.0, burn_in=0, history=True).history.delay
         walk = np.concatenate([[0.0], np.cumsum(delay - scenario.d_avg)[:-1]])
@@ -264,7 +264,7 @@ def test_the_gap_to_the_frontier_is_that_of_slots_minimized_one_by_one(execute, 
     table = pd.read_csv(tmp_path / "data" / "frontier_gap.csv", index_col=["unit", "V"])
     gap = table.loc[(1.0, V)]
     scenario = sl.Scenario(alpha_max=0.3)
-    trace = sl.draw_trace(scenario, n_slots, rng=sl.cell_rng(scenario, 3))
+    trace = sl.draw_trace(scenario, n_slots, rng=sl.trace_rng(scenario, 3))
     slots = sl.simulate(scenario, trace, V=V, burn_in=burn_in, history=True).history
     # What the run paid in each slot at the prices, beyond the least over all cuts and the two
     # limits of the power, between which the rate hardly ever lies: never negative, up to that.
@@ -308,7 +308,7 @@ def test_memory_costs_what_single_runs_say(execute, tmp_path):
     for kind, memory in models.items():
         gaps = []
         for seed in range(2):
-            trace = sl.draw_trace(scenario, 30_000, sl.cell_rng(scenario, seed), **memory)
+            trace = sl.draw_trace(scenario, 30_000, sl.trace_rng(scenario, seed), **memory)
             slots = sl.simulate(scenario, trace, V=1.0, burn_in=0, history=True).history
             trace = trace.after(5_000)
             bound = sl.lower_bound(scenario, trace, tolerance=2e-4)

@@ -157,7 +157,7 @@ class Runner:
 
     def complete(self) -> bool:
         """Tell whether the files are said to be those of today's notebook."""
-        return not notebooks.faults([self.root / "notebooks" / "one.ipynb"], self.root)
+        return not notebooks.problems([self.root / "notebooks" / "one.ipynb"], self.root)
 
     def oddities(self) -> list[str]:
         """Return what else it says that is not so."""
@@ -218,7 +218,7 @@ def kernels_in(root: Path) -> list[psutil.Process]:
     found = []
     for process in processes_in(root):
         with contextlib.suppress(psutil.Error):
-            if {"tools.kernel", "ipykernel_launcher"} & {*process.cmdline()}:
+            if {"tools.notebook_kernel", "ipykernel_launcher"} & {*process.cmdline()}:
                 found.append(process)
     return found
 
@@ -507,7 +507,7 @@ def try_flips(trials: int = 100) -> list[Row]:
         root = checkout(Path(folder) / "book")
         executed = manifest.folder_of_book(root)
         shutil.copytree(manifest.folder_of_book(ROOT), executed)
-        if found := notebooks.faults(fingerprint.notebooks(root), root):
+        if found := notebooks.problems(fingerprint.notebooks(root), root):
             raise SystemExit(f"{found[0]}\nRun `make figures` first.")
         known = sorted(executed.glob("*.json"))
         for path in list(known):
@@ -524,7 +524,7 @@ def _flip(path: Path, root: Path, chance: random.Random) -> list[str]:
     flipped[position] ^= 1 << chance.randrange(8)
     path.write_bytes(flipped)
     name = path.relative_to(manifest.folder_of_book(root)).as_posix()
-    found = any(name in fault for fault in notebooks.faults(fingerprint.notebooks(root), root))
+    found = any(name in fault for fault in notebooks.problems(fingerprint.notebooks(root), root))
     path.write_bytes(good)
     return [] if found else [f"not found: {name}, byte {position}"]
 
