@@ -98,12 +98,6 @@ def test_every_rule_is_that_of_a_parameter():
     assert not RULES.keys() - {name for schema in schemas for name in schema}
 
 
-def test_there_is_a_notebook_for_each_figure():
-    names = ["assu", "beyo", "conv", "exac", "expl", "fig1", "fig2", "fig3", "fron", "heav"]
-    names += ["rate", "riva"]
-    assert [path.stem[:4] for path in NOTEBOOKS] == names
-
-
 def test_the_explorer_starts_where_simulate_does(execute):
     numbers = execute("explorer")
     scenario = sl.Scenario(alpha_max=0.5)

@@ -150,18 +150,6 @@ def test_version_is_stated_alike(root, project):
     assert f"## {splitlib.__version__}" in (root / "CHANGELOG.md").read_text()
 
 
-def test_core_needs_neither_plots_nor_notebooks():
-    code = """
-import sys
-import splitlib
-from tools import cells, fingerprint
-heavy = {"matplotlib", "seaborn", "IPython", "ipykernel", "jupyter_core", "papermill", "sphinx"}
-print(*sorted(heavy & set(sys.modules)))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
-
-
 def test_wheel_holds_what_notebooks_import_and_nothing_else(root, tmp_path):
     """Built without a network and unpacked elsewhere, as Binder and Colab have it."""
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]

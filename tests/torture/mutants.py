@@ -62,6 +62,7 @@ TESTS = {
     " tests/model/test_bound.py",
     "simulate": "tests/model/test_simulate.py tests/reproduction/test_measures.py"
     " splitlib/simulate.py",
+    "grid": "tests/model/test_simulate.py tests/model/test_compare.py",
     "statistics": "tests/model/test_statistics.py splitlib/statistics.py",
 }
 
