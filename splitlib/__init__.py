@@ -61,7 +61,7 @@ from splitlib.trace import (
 )
 from splitlib.zoo import mobilenet_v2
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "JETSON_TX2",
