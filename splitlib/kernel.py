@@ -150,6 +150,8 @@ class Options(NamedTuple):
         Time for one image on the device and on the whole free host, in s.
     offload_bits, local_energy : arrays
         Bits and J for one image.
+    objective : array, written
+        Scratch space: what a run minimizes in a slot.
     n : int
     """
 
@@ -157,6 +159,7 @@ class Options(NamedTuple):
     remote_delay: Any
     offload_bits: Any
     local_energy: Any
+    objective: Any
     n: int
 
 
@@ -262,8 +265,6 @@ class Costs(NamedTuple):
     delay, energy : arrays of shape (3 BLOCK, n_options)
     r_min, g_min : arrays of length BLOCK
         The lower limit of r, and g(r) there; negative while it is not known.
-    objective : array of length n_options
-        What a run minimizes.
     """
 
     is_known: Any
@@ -273,7 +274,6 @@ class Costs(NamedTuple):
     energy: Any
     r_min: Any
     g_min: Any
-    objective: Any
 
 
 class Series(NamedTuple):
@@ -300,13 +300,14 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
     options : Options
     prices : Prices
     exact : True or None
-        Whether the rate is the one that is best with the step. None rather than False, so that the
-        compiler leaves out what is not needed; the same with ``stage_limit`` and ``series``.
+        Whether the rate is the one that is best with the step. None rather than False, here and in
+        the other arguments that may be None, so that the compiler leaves out what is not needed.
     stage_limit : float or None
         Where computing here, sending or computing there would last longer, in s, the option whose
         longest such stage is shortest is taken instead.
     setting : Setting
-    costs : Costs, written
+    costs : Costs or None, written
+        None for a single run, which has nobody to share with.
     sums : Sums, added to
     series : Series or None, written
     """
@@ -314,14 +315,16 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
     n_options = options.n
     local_delay, remote_delay = options.local_delay, options.remote_delay
     offload_bits, local_energy = options.offload_bits, options.local_energy
-    objective = costs.objective
+    objective = options.objective
     deadline = prices.deadline
-    for start in range(0, slots.n, BLOCK):
-        stop = min(start + BLOCK, slots.n)
-        for i in range(BLOCK):
-            costs.g_min[i] = -1.0
-            costs.is_known[3 * i] = False
-            costs.is_known[3 * i + 1] = False
+    block = BLOCK if costs is not None else slots.n
+    for start in range(0, slots.n, block):
+        stop = min(start + block, slots.n)
+        if costs is not None:
+            for i in range(BLOCK):
+                costs.g_min[i] = -1.0
+                costs.is_known[3 * i] = False
+                costs.is_known[3 * i + 1] = False
         for v in range(prices.n):
             Z = sums.Z[v]
             H = sums.H[v]
@@ -351,14 +354,20 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
                     if energy_price > 0.0 and not prices.at_p_max:
                         c = omega / energy_price * (slots.gain[t] / setting.noise_power)
                         if c < slots.g_max[t]:
-                            if costs.g_min[i] < 0.0:
-                                snr = setting.p_min * slots.gain[t] / setting.noise_power
-                                costs.r_min[i] = log1p(snr)
-                                costs.g_min[i] = stationarity(costs.r_min[i], snr)
                             row = 3 * i + 1
-                            r = costs.r_min[i]
                             p = setting.p_min
-                            if c > costs.g_min[i]:
+                            g_min = -1.0
+                            if costs is not None:
+                                r = costs.r_min[i]
+                                g_min = costs.g_min[i]
+                            if g_min < 0.0:
+                                snr = p * slots.gain[t] / setting.noise_power
+                                r = log1p(snr)
+                                g_min = stationarity(r, snr)
+                                if costs is not None:
+                                    costs.r_min[i] = r
+                                    costs.g_min[i] = g_min
+                            if c > g_min:
                                 row = 3 * i + 2
                                 r = stationary_rate(c, slots.r_max[t])
                                 p = math.expm1(r) * setting.noise_power / slots.gain[t]
@@ -368,23 +377,23 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
                     # objectives are put into an array first, so that a compiler can vectorize.
                     price = omega if prices.split_by_surrogate else delay_price
                     step = 0.0 if prices.split_by_surrogate else outage_price
-                    delays = costs.delay[row]
-                    energies = costs.energy[row]
-                    if costs.is_known[row] and inside == 0.0:
-                        for k in range(n_options):
-                            d = delays[k]
-                            e = energies[k]
-                            late = step if d > deadline else 0.0
-                            objective[k] = price * d + energy_price * e + late
-                    else:
+                    is_known = False
+                    seconds_per_bit = FOREVER
+                    if costs is not None:  # a test of its own, else the compiler keeps it
+                        if costs.is_known[row] and inside == 0.0:  # noqa: SIM102
+                            is_known = True
+                            rate = costs.rate[row]
+                            seconds_per_bit = costs.seconds_per_bit[row]
+                            for k in range(n_options):
+                                d = costs.delay[row][k]
+                                e = costs.energy[row][k]
+                                late = step if d > deadline else 0.0
+                                objective[k] = price * d + energy_price * e + late
+                    if not is_known:
                         rate = r * setting.bandwidth / nats_per_bit
-                        seconds_per_bit = FOREVER
                         if rate > 0.0:
                             seconds_per_bit = 1.0 / rate
                         joules_per_bit = p * seconds_per_bit
-                        costs.is_known[row] = True
-                        costs.rate[row] = rate
-                        costs.seconds_per_bit[row] = seconds_per_bit
                         for k in range(n_options):
                             d = n * (
                                 local_delay[k]
@@ -392,10 +401,15 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
                                 + offload_bits[k] * seconds_per_bit
                             )
                             e = charged * local_energy[k] + n * (offload_bits[k] * joules_per_bit)
-                            delays[k] = d
-                            energies[k] = e
+                            if costs is not None:
+                                costs.delay[row][k] = d
+                                costs.energy[row][k] = e
                             late = step if d > deadline else 0.0
                             objective[k] = price * d + energy_price * e + late
+                        if costs is not None:
+                            costs.is_known[row] = True
+                            costs.rate[row] = rate
+                            costs.seconds_per_bit[row] = seconds_per_bit
                     least = objective[0]
                     for k in range(1, n_options):
                         least = min(least, objective[k])
@@ -403,7 +417,6 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
                         option += 1
 
                     if stage_limit is not None:
-                        seconds_per_bit = costs.seconds_per_bit[row]
                         computing = max(local_delay[option], remote_delay[option] * host_slowdown)
                         if n * max(computing, offload_bits[option] * seconds_per_bit) > stage_limit:
                             least = FOREVER
@@ -414,12 +427,20 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
                                     least = longest
                                     option = k
 
-                    rate = costs.rate[row]
-                    delay = delays[option]
-                    energy = energies[option]
+                    if costs is not None:
+                        delay = costs.delay[row][option]
+                        energy = costs.energy[row][option]
+                    else:
+                        delay = n * (
+                            local_delay[option]
+                            + remote_delay[option] * host_slowdown
+                            + offload_bits[option] * seconds_per_bit
+                        )
+                        energy = charged * local_energy[option] + n * (
+                            offload_bits[option] * (p * seconds_per_bit)
+                        )
 
                     if exact is not None:
-                        seconds_per_bit = costs.seconds_per_bit[row]
                         fastest = FOREVER
                         if slots.r_max[t] > 0.0:
                             fastest = nats_per_bit / (slots.r_max[t] * setting.bandwidth)

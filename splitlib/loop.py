@@ -264,7 +264,7 @@ class SlotLoop:
         self._rule = rule = rule if isinstance(rule, Rule) else Rule.over(scenario)
         self._V = np.array(V, dtype=float)
         n, n_options = self._V.size, rule.splits.size
-        self._options = kernel.Options._make((*rule.costs, n_options))
+        self._options = kernel.Options._make((*rule.costs, np.empty(n_options), n_options))
         self._prices = kernel.Prices(
             energy=self._V if rule.virtual_queues else np.full(n, float(rule.energy_price)),
             delay=float(rule.delay_price),
@@ -287,17 +287,7 @@ class SlotLoop:
             epsilon=float(scenario.epsilon),
             energy_per_slot=scenario.local_energy_per == "slot",
         )
-        rows = 3 * kernel.BLOCK
-        self._costs = kernel.Costs(
-            is_known=np.zeros(rows, dtype=bool),
-            rate=np.empty(rows),
-            seconds_per_bit=np.empty(rows),
-            delay=np.empty((rows, n_options)),
-            energy=np.empty((rows, n_options)),
-            r_min=np.empty(kernel.BLOCK),
-            g_min=np.empty(kernel.BLOCK),
-            objective=np.empty(n_options),
-        )
+        self._costs = _new_costs(n_options) if n > 1 else None
         counts = np.zeros((n, n_options), dtype=np.int64)
         self.sums = kernel.Sums._make((*np.zeros((12, n)), counts))
         shape = trace.n_slots, n
@@ -374,17 +364,31 @@ class SlotLoop:
         series = kernel.Series(*(each[here, one] for each in self.series)) if self.series else None
         kernel.run_slots(
             self._slots(here, [r], [0.0]),
-            kernel.Options._make((*(cost[option] for cost in self._rule.costs), 1)),
+            kernel.Options._make((*(cost[option] for cost in self._rule.costs), [0.0], 1)),
             self._prices._replace(energy=self._prices.energy[one], n=1),
             self._exact,
             self._stage_limit,
             self._setting._replace(p_max=power),
-            self._costs,
+            None,
             kernel.Sums._make((*sums, histogram[:, option])),
             series,
         )
         if series:
             series.option[:] = split
+
+
+def _new_costs(n_options: int) -> kernel.Costs:
+    """Return room for the costs of a block of slots."""
+    rows = 3 * kernel.BLOCK
+    return kernel.Costs(
+        is_known=np.zeros(rows, dtype=bool),
+        rate=np.empty(rows),
+        seconds_per_bit=np.empty(rows),
+        delay=np.empty((rows, n_options)),
+        energy=np.empty((rows, n_options)),
+        r_min=np.empty(kernel.BLOCK),
+        g_min=np.empty(kernel.BLOCK),
+    )
 
 
 def _rate(scenario: Scenario, gain: float, power: float) -> float:

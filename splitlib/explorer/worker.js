@@ -205,11 +205,19 @@ const rows = (count, length) => Array.from({ length: count }, () => numbers(leng
 const SUMS = ["Z", "H", "delay", "energy", "outages", "arrivals", "longest_delay", "charged", "sending",
   "rate_inside", "Z_sum", "H_sum"];
 
+function newCosts(n_options) {
+  const costs = { is_known: new Uint8Array(3 * BLOCK) };
+  for (const name of ["rate", "seconds_per_bit"]) costs[name] = numbers(3 * BLOCK);
+  for (const name of ["delay", "energy"]) costs[name] = rows(3 * BLOCK, n_options);
+  for (const name of ["r_min", "g_min"]) costs[name] = numbers(BLOCK);
+  return costs;
+}
+
 // Run all slots, a few at a time, for several V side by side; what is returned for each of them at
 // the end has the names of splitlib's Result.
 function* simulate({ setting, split_names, n_slots, burn_in, tolerance }, rule, weights) {
   const n = weights.length;
-  const options = { n: rule.splits.length };
+  const options = { n: rule.splits.length, objective: numbers(rule.splits.length) };
   for (const [name, values] of Object.entries(rule.costs)) options[name] = Float64Array.from(values);
   const [energy, delay, outage] = rule.prices;
   const prices = {
@@ -224,10 +232,7 @@ function* simulate({ setting, split_names, n_slots, burn_in, tolerance }, rule, 
   };
   const exact = rule.rate === "exact" ? true : null;
   const stage_limit = rule.stage_limit ? setting[rule.stage_limit] : null;
-  const costs = { is_known: new Uint8Array(3 * BLOCK), objective: numbers(options.n) };
-  for (const name of ["rate", "seconds_per_bit"]) costs[name] = numbers(3 * BLOCK);
-  for (const name of ["delay", "energy"]) costs[name] = rows(3 * BLOCK, options.n);
-  for (const name of ["r_min", "g_min"]) costs[name] = numbers(BLOCK);
+  const costs = n > 1 ? newCosts(options.n) : null; // of use to several V only
   const sums = { histogram: rows(n, options.n) };
   for (const name of SUMS) sums[name] = numbers(n);
   const series = ["gain", "availability", "arrivals", "limits"].flatMap((name) => filled[name].arrays);

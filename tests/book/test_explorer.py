@@ -199,6 +199,19 @@ def test_the_page_gets_no_second_loop():
     assert "stationary_rate(" in script
 
 
+def total(table, i, n, sums):
+    for k in range(n):
+        sums[0] += table.rows[i][k]
+        if table.more is not None:
+            sums[0] += table.more[i][k]
+
+
+def test_rows_are_looked_up_before_a_loop_but_for_those_that_may_not_be_there():
+    script = to_javascript((total,))
+    assert script.index("table_rows_i_ = table.rows[i]") < script.index("for (k = 0")
+    assert "table.more[i][k]" in script
+
+
 # ---- the pages of the book, with every other host out of reach ----
 
 
