@@ -379,8 +379,8 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
                     step = 0.0 if prices.split_by_surrogate else outage_price
                     is_known = False
                     seconds_per_bit = FOREVER
-                    if costs is not None:  # a test of its own, else the compiler keeps it
-                        if costs.is_known[row] and inside == 0.0:  # noqa: SIM102
+                    if costs is not None:  # noqa: SIM102 - a test of its own, else the compiler keeps it
+                        if costs.is_known[row] and inside == 0.0:
                             is_known = True
                             rate = costs.rate[row]
                             seconds_per_bit = costs.seconds_per_bit[row]
