@@ -1,4 +1,4 @@
-r"""The least energy that any policy can reach under the two limits of problem (12).
+r"""A lower bound on the energy of any policy that keeps the two limits of problem (12).
 
 On a given trace, let :math:`e_t`, :math:`d_t` and :math:`u_t` be energy, delay and outage of slot
 :math:`t`. For prices :math:`\lambda_1, \lambda_2 \ge 0`, in J per second of delay and J per outage,
@@ -8,23 +8,23 @@ the *dual function* of (12) is
           \left(e_t + \lambda_1 d_t + \lambda_2 u_t\right)
           - \lambda_1 D_{avg} - \lambda_2 \epsilon .
 
-**Every value of it is a bound.** Take any policy that keeps both limits on this trace, however
-much it knows, and even at random. What it pays in a slot,
-:math:`e_t + \lambda_1 d_t + \lambda_2 u_t`, is at least the minimum. Average over the slots (and
-over its coins), and subtract :math:`\lambda_1 D_{avg} + \lambda_2 \epsilon`. Its mean delay and
-outage are at most the limits, so what is left is at most its mean energy.
+**Every value of it is a bound.** Take any policy that keeps both limits on this trace, even a
+randomized one or one that knows the whole trace. In every slot its cost
+:math:`e_t + \lambda_1 d_t + \lambda_2 u_t` is at least the minimum. Average over the slots (and
+over its random choices), and subtract :math:`\lambda_1 D_{avg} + \lambda_2 \epsilon`. Because its
+mean delay and outage are within the limits, the result is at most its mean energy.
 
 The minimum of a slot is found exactly, see `splitlib.kernel` on the exact rate.
 
-The largest of all bounds is found by column generation (Dantzig and Wolfe, Operations Research
-8(1), 1960). Each :math:`\lambda` that is tried gives a policy, its mean energy :math:`e_i`, delay
-:math:`d_i` and outage :math:`u_i`. None of them pays less than the minimum, so that
+Column generation finds the largest bound (Dantzig and Wolfe, Operations Research 8(1), 1960). Each
+:math:`\lambda` tried gives a policy with mean energy :math:`e_i`, delay :math:`d_i` and outage
+:math:`u_i`. None of these policies costs less than the minimum, so
 
 .. math:: g(\lambda) \le \min_i e_i + \lambda_1 (d_i - D_{avg}) + \lambda_2 (u_i - \epsilon).
 
-Where this ceiling is highest, the next :math:`\lambda` is tried. By duality its height is the
-energy of the best mixture of these policies that keeps both limits, and so an upper bound of what
-the best policy needs: ceiling and bound close in on each other.
+The next :math:`\lambda` is where this ceiling is highest. By duality, its height there is the
+energy of the best mixture of these policies that keeps both limits, and thus an upper bound on the
+least energy: ceiling and bound converge.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ from splitlib.loop import Rule, SlotLoop, upper_limits
 from splitlib.scenario import Scenario
 from splitlib.trace import Trace
 
-#: After so many prices the bound is taken as it is; a few dozen are enough.
+#: Most prices to try; a few dozen usually suffice.
 MOST_PRICES = 200
 #: Gap of the bound at which to stop, as a share of its energy.
 TOLERANCE = 1e-6
-#: Times that `splitlib.policies.clairvoyant` raises its prices.
+#: Most times that `splitlib.policies.clairvoyant` raises its prices.
 MOST_DOUBLINGS = 30
 
 
@@ -56,18 +56,18 @@ MOST_DOUBLINGS = 30
 def ceiling(energies, delays, outages, n, d_avg, epsilon, prices):
     """Find the prices at which the ceiling of the dual function is highest; return its height.
 
-    The ceiling is the least of ``n`` planes over the two prices. It is highest where three of them
-    meet, or two and an axis, or one and the origin; all of these places are tried.
+    The ceiling is the minimum of ``n`` planes over the two prices. It is highest where three planes
+    meet, or two and an axis, or one and the origin; all these points are tried.
 
     Parameters
     ----------
     energies, delays, outages : arrays of at least n
-        Means of the policies that have been tried, in J, s and as a share.
+        Means of the policies tried so far, in J, s and as a share.
     n : int
     d_avg, epsilon : float
         The limits.
     prices : array of length 3, written
-        Of energy, which is 1, of delay in J per second, and of outage in J per outage.
+        Prices of energy (always 1), of delay in J per second, and of outage in J per outage.
     """
     highest = -math.inf
     best_delay_price = 0.0
@@ -121,10 +121,10 @@ def ceiling(energies, delays, outages, n, d_avg, epsilon, prices):
 
 
 def next_prices(energies, delays, outages, n, d_avg, epsilon, tolerance, prices, best):
-    """Choose the prices at which the dual function is evaluated next; tell whether there are any.
+    """Choose the next prices at which to evaluate the dual function; tell whether there are any.
 
-    Column generation, one step at a time, so that whoever calls it evaluates the prices: first
-    those of the fastest policy, then those of the cheapest, then where the ceiling is highest.
+    One step of column generation; the caller evaluates the prices. The first are those of the
+    fastest policy, then come those of the cheapest, and then those where the ceiling is highest.
 
     Parameters
     ----------
@@ -136,14 +136,14 @@ def next_prices(energies, delays, outages, n, d_avg, epsilon, tolerance, prices,
     tolerance : float
         Gap between ceiling and bound at which to stop, as a share of the ceiling.
     prices : array of length 3, read and written
-        Of energy, delay and outage: the last ones, which the next ones replace.
+        Of energy, delay and outage: the last prices, replaced by the next.
     best : array of length 4, read and written
         The largest bound so far, its prices of delay and outage, and the height of the ceiling.
 
     Returns
     -------
     bool
-        False if bound and ceiling have met; the last means are then below the ceiling's others.
+        False if bound and ceiling have met; the ceiling then does not include the last means.
     """
     if n < 2:
         prices[0] = float(n)
@@ -165,7 +165,7 @@ def next_prices(energies, delays, outages, n, d_avg, epsilon, tolerance, prices,
 
 
 def raise_prices(prices, delay, outage, d_avg, epsilon, doubling):
-    """Raise the price of each limit that is missed, by 1e-7 2**doubling; tell whether any is.
+    """Raise the price of each missed limit by the share 1e-7 2**doubling; tell whether any is.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ class Infeasible(ValueError):
 
 
 class Point(NamedTuple):
-    """Means over the slots of a policy that fixed prices make: J, s, and a share."""
+    """Means of a policy over the slots: energy in J, delay in s, outage as a share."""
 
     energy: float
     delay: float
@@ -202,25 +202,25 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """The least mean energy, from below and from above.
+    """Lower and upper bound on the least mean energy.
 
     Attributes
     ----------
     energy : float
-        No policy that keeps both limits on the trace spends less, in J per slot.
+        Lower bound on the energy of any policy that keeps both limits on the trace, in J per slot.
     energy_saving : float
-        The highest possible saving over full local inference on the same slots.
+        Highest possible saving over full local inference on the same slots.
     delay_price, outage_price : float
-        The prices λ at which this is so, in J per second of mean delay and J per outage: what the
-        last millisecond, or per mille, of the limits is worth in energy.
+        The prices λ of this bound, in J per second of mean delay and J per outage: how much energy
+        a slightly looser limit would save.
     primal : Point
-        Of a randomized policy that keeps both limits: it mixes the slot-wise minima at several
-        prices.
+        Means of a randomized policy that keeps both limits by mixing the slot-wise minima at
+        several prices.
     gap : float
-        ``primal.energy - energy``, in J per slot, at least 0 but for rounding: how much is not
-        known of the least energy.
+        ``primal.energy - energy``, in J per slot, at least 0 up to rounding: the uncertainty of
+        the least energy.
     iterations : int
-        How many prices were tried.
+        Number of prices tried.
     """
 
     energy: float
@@ -233,7 +233,7 @@ class Bound:
 
 
 def lower_bound(scenario: Scenario, trace: Trace, tolerance: float = TOLERANCE) -> Bound:
-    r"""Return the least mean energy that any policy can reach on a trace; see the module.
+    r"""Return a lower bound on the mean energy of any policy on a trace; see the module.
 
     Parameters
     ----------
@@ -242,8 +242,8 @@ def lower_bound(scenario: Scenario, trace: Trace, tolerance: float = TOLERANCE) 
     trace : Trace
         All its slots count.
     tolerance : float
-        Gap to the primal point at which to stop, as a share of its energy, in [1e-7, 1): linear
-        programs are solved no more exactly than that.
+        Gap to the primal point at which to stop, as a share of its energy, in [1e-7, 1): the
+        solver of linear programs is no more precise than that.
 
     Returns
     -------
@@ -252,7 +252,7 @@ def lower_bound(scenario: Scenario, trace: Trace, tolerance: float = TOLERANCE) 
     Raises
     ------
     Infeasible
-        If no policy keeps the limits; it names the limit and how far it is missed at best.
+        If no policy keeps the limits; it names a limit and the least value that can be kept.
     TypeError, ValueError
         If an argument is of the wrong type or out of its range.
     """
@@ -268,7 +268,7 @@ def lower_bound(scenario: Scenario, trace: Trace, tolerance: float = TOLERANCE) 
         means[:, len(tried) - 1] = tried[-1]
         _check_feasible(tried[0], scenario)
     bound, delay_price, outage_price, _ = best.tolist()
-    tried.pop()  # the last one lies on the ceiling
+    tried.pop()  # the last one is on the ceiling
     mixture = _mix(tried, limits)
     full_local = slots.means(Rule.over(scenario, [len(scenario.network.stages)])).energy
     return Bound(
@@ -285,8 +285,8 @@ def lower_bound(scenario: Scenario, trace: Trace, tolerance: float = TOLERANCE) 
 def _check_feasible(fastest: Point, scenario: Scenario) -> None:
     """Raise unless some policy keeps both limits.
 
-    The shortest delay of a slot is an outage only if every delay is, so the policy that always
-    chooses it has the least mean delay and the least outage at once.
+    The shortest delay of a slot is an outage only if every delay is, so the fastest policy has both
+    the least mean delay and the least outage.
     """
     if fastest.delay > scenario.d_avg:
         raise Infeasible(
@@ -301,7 +301,7 @@ def _check_feasible(fastest: Point, scenario: Scenario) -> None:
 
 
 class _Slots:
-    """The slots of a trace, ready to be minimized at any prices."""
+    """The slots of a trace, prepared for minimization at any prices."""
 
     def __init__(self, scenario: Scenario, trace: Trace) -> None:
         self._scenario, self._trace = scenario, trace
@@ -334,7 +334,7 @@ def priced(
 
 
 def means_of(scenario: Scenario, trace: Trace, rules: Sequence[Rule]) -> list[Point]:
-    """Return the means over all slots of a trace of the policies that some rules make."""
+    """Return the means of each rule over all slots of a trace."""
     slots = _Slots(scenario, trace)
     return [slots.means(rule) for rule in rules]
 
@@ -342,15 +342,15 @@ def means_of(scenario: Scenario, trace: Trace, rules: Sequence[Rule]) -> list[Po
 def _mix(points: list[Point], limits: NDArray[np.float64]) -> Point:
     """Return the means of the best mixture of policies under the limits.
 
-    The first of them keeps the limits. What is sought are the shares that the others take from it,
-    so that the solver begins with what is allowed, even where nothing else is.
+    The first policy keeps the limits. The unknowns are the shares of the others, so that the solver
+    starts from a feasible point even if there is no other.
     """
     from scipy.optimize import linprog
 
     first, *others = np.array(points)
     room = limits - first[1:]
     gains = (np.array(others) - first).T
-    scale = np.maximum(np.abs(gains).max(axis=1), 1e-300)  # of order one, whatever the units
+    scale = np.maximum(np.abs(gains).max(axis=1), 1e-300)  # of order one in any units
     found = linprog(
         gains[0] / scale[0],
         A_ub=np.vstack([gains[1:] / scale[1:, None], np.ones(len(others))]),
@@ -358,6 +358,6 @@ def _mix(points: list[Point], limits: NDArray[np.float64]) -> Point:
         method="highs",
     )
     change = gains @ found.x
-    over = change[1:] > room  # as far as the solver's tolerance, which may be worth much energy
+    over = change[1:] > room  # by the solver's tolerance, which may be worth much energy
     change *= min([1.0, *(room[over] / change[1:][over])])
     return Point(*(float(value) for value in first + change))

@@ -1,14 +1,14 @@
-r"""The slot loop, once, in plain scalar Python.
+r"""The slot loop in plain scalar Python.
 
-It runs as it is (the reference) and compiled by Numba (see `splitlib.simulate`), with the same
-result to the last bit; no NumPy call stands inside, so that it can be transpiled as well. In
-slot :math:`t`, for splitting point :math:`k` and rate :math:`R`,
+It runs uncompiled (the reference) and compiled by Numba (see `splitlib.simulate`), with results
+equal to the last bit. It makes no NumPy calls, so it can be transpiled as well. In slot
+:math:`t`, for splitting point :math:`k` and rate :math:`R`,
 
 .. math::
 
    D_l &= W_{0 \to k} N / f_l \qquad (7) \\
    E_l &= N \textstyle\sum_{j=0}^{k} E_j
-       \qquad \text{(8); the paper leaves out } N \text{, as with } \mathtt{energy\_per\_slot} \\
+       \qquad \text{(8); the paper omits } N \text{, as } \mathtt{energy\_per\_slot} \text{ does} \\
    D_r &= W_{k+1 \to J} N / (\alpha_r f_r) \qquad (9) \\
    D_{tx} &= L_k N / R \qquad (10) \\
    E_{tx} &= p(R) D_{tx} \qquad (11)
@@ -27,21 +27,20 @@ The drift-plus-penalty function (15) and its upper bound (16) lead to the proble
 
 The rate minimizes its surrogate (:math:`u` replaced by :math:`D_{tot} / D_{max}`), whose
 derivative is (18) and whose minimum is (19): see `splitlib.channel`. The splitting point
-minimizes (17) itself at that rate (or, with ``split_by_surrogate``, the surrogate); of equal ones
-the smallest is taken.
+minimizes (17) itself at that rate (or, with ``split_by_surrogate``, the surrogate); ties go to the
+smallest.
 
-Other policies run in the same loop. What they minimize has the form of (17), with fixed prices
-instead of :math:`V, Z, H`; the rate may be the largest, that of (19), or the exact one.
+Other policies run in the same loop. They minimize (17) with fixed prices instead of
+:math:`V, Z, H`; the rate may be the largest, that of (19), or the exact one.
 
-**The exact rate.** For each splitting point, the cost without its step is convex in the rate's
-time and least at (19) with :math:`\Omega = Z`. If that rate misses the deadline, only two can be
-best: itself, at the price of an outage, or the one that just meets the deadline.
+**The exact rate.** For each splitting point, the cost without its step is convex in the time per
+bit and least at (19) with :math:`\Omega = Z`. If that rate misses the deadline, only two rates can
+be best: that one, at the price of an outage, or the one that just meets the deadline.
 
-The rate, in nats per second and hertz, is :math:`r = R \ln 2 / B`. It stays at a limit of the
+The rate, in nats per second and hertz, is :math:`r = R \ln 2 / B`. It is at a limit of the
 transmit power unless :math:`g(r_{min}) < \Omega h / (V N_0 B) < g(r_{max})` with
-:math:`g(r) = (r - 1) e^r + 1`. The upper of these depends on the trace alone:
-`fill_upper_limits` prepares it once for all V, and most slots then need neither a logarithm nor the
-Lambert function.
+:math:`g(r) = (r - 1) e^r + 1`. The upper limit depends on the trace alone: `fill_upper_limits`
+prepares it once for all V, and most slots then need neither a logarithm nor the Lambert function.
 """
 
 import math
@@ -49,20 +48,20 @@ from typing import Any, NamedTuple
 
 from numba.extending import register_jitable
 
-#: Slots whose costs are kept for all runs, a power of two: few enough for the fastest cache.
+#: Slots whose costs all runs share, a power of two: few enough for the fastest cache.
 BLOCK = 8
 
-#: Seconds for one bit where the rate is 0: longer than anything, yet finite, so that sending no
-#: bits still takes no time and no product with it becomes NaN.
+#: Seconds per bit at rate 0: longer than any real time, but finite, so that sending no bits takes
+#: no time instead of 0 × inf = NaN.
 FOREVER = 1e150
 
 
 @register_jitable
 def log1p(x):
-    """Return ``log(1 + x)`` for x >= 0, to the last digits also where x is small.
+    """Return ``log(1 + x)`` for x >= 0, accurate for small x too.
 
-    Kahan's form: it needs a quarter of the time of `math.log1p`, which would be most of what
-    preparing a slot takes.
+    Kahan's form takes a quarter of the time of `math.log1p`, which would dominate the preparation
+    of a slot.
     """
     u = 1.0 + x
     if u == 1.0:
@@ -74,7 +73,7 @@ def log1p(x):
 def stationarity(r, snr):
     """Return ``g(r) = (r - 1) e^r + 1``, where ``snr = e^r - 1``.
 
-    Below r = 0.05 its power series is used, since the closed form cancels there.
+    Below r = 0.05 it uses the power series, because the closed form cancels there.
     """
     if r < 0.05:
         series = 1 / 30 + r * (1 / 144 + r * (1 / 840 + r / 5760))
@@ -86,8 +85,8 @@ def stationarity(r, snr):
 def stationary_rate(c, r_max):
     """Return the ``r`` in (0, r_max] with ``g(r) = c``, for ``0 < c <= g(r_max)``.
 
-    Newton's method on the convex growing g, from a point at or above the root: it falls
-    monotonically. The start uses g(r) >= r^2 / 2 and W0(x) <= log(1 + x).
+    Newton's method on g, which is convex and increasing, starts at or above the root and decreases
+    monotonically. The start follows from g(r) >= r^2 / 2 and W0(x) <= log(1 + x).
     """
     r = min(r_max, math.sqrt(2.0 * c))
     if c > 1.0:
@@ -102,7 +101,7 @@ def stationary_rate(c, r_max):
 
 
 def fill_upper_limits(gain, n_slots, noise_power, p_max, r_max, g_max):
-    """Fill in, for each slot, the upper limit of r = R ln2 / B, and g(r) there.
+    """Write each slot's upper limit of r = R ln2 / B, and g(r) there.
 
     Parameters
     ----------
@@ -122,12 +121,12 @@ def fill_upper_limits(gain, n_slots, noise_power, p_max, r_max, g_max):
 
 
 class Slots(NamedTuple):
-    """What the world brings in ``n`` slots; arrays of at least n.
+    """Channel, host and load in ``n`` slots; arrays of at least n.
 
     Attributes
     ----------
     gain, availability, arrivals : arrays
-        The trace: linear gain, share of the host, number of images.
+        The trace: linear gain, free share of the host, number of images.
     r_max, g_max : arrays
         Filled by `fill_upper_limits`.
     n : int
@@ -142,16 +141,16 @@ class Slots(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What a policy may choose from, mostly the splitting points; arrays of length ``n``.
+    """Options of a policy, usually the splitting points; arrays of length ``n``.
 
     Attributes
     ----------
     local_delay, remote_delay : arrays
-        Time for one image on the device and on the whole free host, in s.
+        Time for one image on the device and on the fully free host, in s.
     offload_bits, local_energy : arrays
         Bits and J for one image.
     objective : array, written
-        Scratch space: what a run minimizes in a slot.
+        Scratch space for the objective of one slot.
     n : int
     """
 
@@ -164,22 +163,22 @@ class Options(NamedTuple):
 
 
 class Prices(NamedTuple):
-    """What a policy minimizes, in each of ``n`` runs side by side.
+    """Prices in the objective of a policy, for ``n`` runs side by side.
 
     Attributes
     ----------
     energy : array of length n
         Price of energy; with virtual queues these are the weights V, in s²/J.
     delay, outage : float
-        Prices of delay and outage, where there are no virtual queues.
+        Prices of delay and outage if there are no virtual queues.
     virtual_queues : bool
         Whether Z and H are the prices of delay and outage, as in (17).
     at_p_max : bool
-        Whether the rate is the largest one, rather than that of (19).
+        Whether the rate is the largest, rather than that of (19).
     split_by_surrogate : bool
         Whether the splitting point minimizes the surrogate, rather than (17).
     deadline : float
-        Delay above which the policy sees an outage, in s: d_max, unless it is stricter.
+        Delay above which the policy counts an outage, in s: d_max, unless the policy is stricter.
     n : int
     """
 
@@ -194,7 +193,7 @@ class Prices(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What of the scenario the loop needs.
+    """Scenario parameters used by the loop.
 
     Attributes
     ----------
@@ -203,7 +202,7 @@ class Setting(NamedTuple):
     d_avg, d_max, epsilon : float
         Limits of (12), in s, s and without unit.
     energy_per_slot : bool
-        Whether computing costs the same energy however many images a slot has, as (8) is printed.
+        Whether computing costs the same energy for any number of images, as (8) is printed.
     """
 
     bandwidth: float
@@ -217,20 +216,20 @@ class Setting(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What runs side by side add up; arrays with one entry for each run.
+    """State and totals of runs side by side; arrays with one entry for each run.
 
     Attributes
     ----------
     Z, H : arrays
-        The virtual queues, which remember what came before, in s and without unit.
+        Virtual queues, carried from slot to slot, in s and without unit.
     delay, energy, outages, arrivals, longest_delay : arrays
-        Of the slots so far, in s and J.
+        Totals (and the maximum) over the slots so far, in s and J.
     charged : array
-        What (8) is charged for: images, or slots that have any.
+        How often (8) was charged: once per image, or once per slot with images.
     sending, rate_inside : arrays
-        Slots that send, and those of them whose rate lies strictly between its limits.
+        Number of slots that send, and of those whose rate is strictly between its limits.
     Z_sum, H_sum : arrays
-        Of the queues that each slot met.
+        Sums of the queues at the beginning of each slot.
     histogram : array of shape (n_runs, n_options)
         How often each option was taken.
     """
@@ -251,20 +250,20 @@ class Sums(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What the options of a `BLOCK` of slots cost at three powers, for all runs to share.
+    """Costs of all options in a `BLOCK` of slots, shared by the runs.
 
-    The i-th slot of a block is in row 3 i at p_max, in 3 i + 1 at p_min, and in 3 i + 2 at a power
-    between, which is of one run alone.
+    Slot i of a block has three rows: 3 i at p_max, 3 i + 1 at p_min, and 3 i + 2 at a power between
+    them, which is never shared.
 
     Attributes
     ----------
     is_known : array of bool
-        Whether a row holds the costs of its slot.
+        Whether the row has been computed.
     rate, seconds_per_bit : arrays
         Of each row.
     delay, energy : arrays of shape (3 BLOCK, n_options)
     r_min, g_min : arrays of length BLOCK
-        The lower limit of r, and g(r) there; negative while it is not known.
+        The lower limit of r, and g(r) there; g_min is negative until computed.
     """
 
     is_known: Any
@@ -277,7 +276,7 @@ class Costs(NamedTuple):
 
 
 class Series(NamedTuple):
-    """Decision and cost of each slot and the queues that it met; arrays (n_slots, n_runs)."""
+    """Decision and cost of each slot, and the queues before it; arrays (n_slots, n_runs)."""
 
     option: Any
     rate: Any
@@ -288,11 +287,11 @@ class Series(NamedTuple):
 
 
 def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, series):
-    """Run slots: decide, pay, update the virtual queues, add to the sums.
+    """Run slots: decide, add up the costs, update the virtual queues.
 
-    Runs side by side differ in the price of energy alone, as all V of a sweep do. What a slot's
-    options cost at the two limits of the power is the same for all of them, and computed once. The
-    function can be called again for the slots that follow: all it remembers is in ``sums``.
+    Runs side by side differ only in the price of energy, like the V of a sweep. The costs of a
+    slot's options at the two limits of the power are the same for all runs and computed once. Call
+    the function again for the slots that follow: it keeps all its state in ``sums``.
 
     Parameters
     ----------
@@ -300,15 +299,15 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
     options : Options
     prices : Prices
     exact : True or None
-        Whether the rate is the one that is best with the step. None rather than False, here and in
-        the other arguments that may be None, so that the compiler leaves out what is not needed.
+        Whether to use the exact rate. None rather than False, here and in the other arguments that
+        may be None, so that the compiler omits code that is not needed.
     stage_limit : float or None
-        Where computing here, sending or computing there would last longer, in s, the option whose
-        longest such stage is shortest is taken instead.
+        Limit in s on each stage (computing on the device, sending, computing on the host). If the
+        chosen option exceeds it, the option whose longest stage is shortest is taken instead.
     setting : Setting
     costs : Costs or None, written
-        None for a single run, which has nobody to share with.
-    sums : Sums, added to
+        None for a single run, which shares nothing.
+    sums : Sums, updated
     series : Series or None, written
     """
     nats_per_bit = math.log(2.0)
@@ -342,7 +341,7 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
                     host_slowdown = 1.0 / slots.availability[t]
                     delay_price = Z if prices.virtual_queues else prices.delay
                     outage_price = H if prices.virtual_queues else prices.outage
-                    # Rate (19). c is the point where g(r) must be.
+                    # Rate (19), which solves g(r) = c.
                     omega = delay_price
                     if exact is None:
                         omega = delay_price + outage_price / deadline
@@ -373,13 +372,13 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
                                 p = math.expm1(r) * setting.noise_power / slots.gain[t]
                                 inside = 1.0
 
-                    # Option: the least objective of (17), of equal ones the smallest. The
-                    # objectives are put into an array first, so that a compiler can vectorize.
+                    # The option that minimizes (17); ties go to the first. The objectives are
+                    # stored in an array first so that the compiler can vectorize.
                     price = omega if prices.split_by_surrogate else delay_price
                     step = 0.0 if prices.split_by_surrogate else outage_price
                     is_known = False
                     seconds_per_bit = FOREVER
-                    if costs is not None:  # noqa: SIM102 - a test of its own, else the compiler keeps it
+                    if costs is not None:  # noqa: SIM102 - Numba prunes only a lone `is not None`
                         if costs.is_known[row] and inside == 0.0:
                             is_known = True
                             rate = costs.rate[row]
@@ -448,8 +447,7 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
                             computing = n * (local_delay[k] + remote_delay[k] * host_slowdown)
                             bits = n * offload_bits[k]
                             left = deadline - computing
-                            # Only where the rate above misses the deadline, and a faster one
-                            # meets it.
+                            # Only if the rate above misses the deadline and a faster one meets it.
                             misses = bits * seconds_per_bit > left
                             if misses and left > 0.0 and left >= bits * fastest:
                                 r = bits * nats_per_bit / (left * setting.bandwidth)
@@ -498,18 +496,18 @@ def run_slots(slots, options, prices, exact, stage_limit, setting, costs, sums, 
 
 
 def have_settled(z_growth, h_growth, n_slots, d_avg, d_max, epsilon, tolerance):
-    """Tell whether virtual queues that grow so have settled; see `splitlib.settled`.
+    """Tell whether virtual queues with this growth have settled; see `splitlib.settled`.
 
     Parameters
     ----------
     z_growth, h_growth : float or array
-        Growth of Z (in s) and H for each slot.
+        Growth of Z (in s) and H per slot.
     n_slots : int
-        How many slots it was measured over.
+        Number of measured slots.
     d_avg, d_max, epsilon : float
         Limits, in s, s and without unit.
     tolerance : float
-        Share of the limits.
+        Allowed growth, as a share of the limits.
     """
     delay_settled = z_growth <= max(tolerance * d_avg, d_max / n_slots)
     outage_settled = h_growth <= max(tolerance * epsilon, 1.0 / n_slots)

@@ -1,7 +1,7 @@
-"""What the slot loop is told, and how it is run: compiled, chunk by chunk, with what it adds up.
+"""Decision rules, and the compiled driver that runs them over a trace.
 
-A `Rule` says by which prices, with which rate and over which options each slot is decided. The
-kernel takes it from there. A function that looks at one `Slot` at a time can stand in its place.
+A `Rule` gives the prices, the rate and the options by which the kernel decides each slot. A
+function that decides one `Slot` at a time can take its place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from splitlib._check import check_array, check_instance
 from splitlib.scenario import Profile, Scenario
 from splitlib.trace import Trace
 
-#: Slots that are prepared at once: few enough for a core's cache, many enough to hide the call.
+#: Slots prepared at once: few enough for a core's cache, enough to amortize the call.
 _CHUNK = 16384
 
 
@@ -38,31 +38,31 @@ COMPILED = Loops(*(numba.njit(loop, cache=True, nogil=True, error_model="numpy")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Rule:
-    r"""How a policy decides each slot: the least of a sum of priced costs.
+    r"""A policy that minimizes priced costs in each slot.
 
-    Of all options the one is taken for which ``energy_price`` E + ``delay_price`` D +
-    ``outage_price`` u{D - deadline} is least, of equal ones the first.
+    It takes the option that minimizes ``energy_price`` E + ``delay_price`` D + ``outage_price``
+    u{D - deadline}; ties go to the first.
 
     Attributes
     ----------
     splits : ndarray of int, shape (n_options,)
         Splitting point of each option.
     local_delay, remote_delay : ndarray, shape (n_options,)
-        Time for one image on the device and on the whole free host, in s.
+        Time for one image on the device and on the fully free host, in s.
     offload_bits, local_energy : ndarray, shape (n_options,)
         Bits and J for one image.
     rate : {"p_max", "surrogate", "exact"}
-        The largest rate; that of (19); or the one that is best with the step.
+        The largest rate; that of (19); or the one that minimizes the cost including its step.
     energy_price, delay_price, outage_price : float
         At least 0.
     virtual_queues : bool
         Whether V, Z and H are the three prices, as in (17).
     deadline : {"d_max", "d_avg"}
-        Field of the scenario with the delay above which the policy sees an outage.
+        Field of the scenario with the delay above which the policy counts an outage.
     stage_limit : {"d_max"}, optional
-        Field of the scenario with the time that no stage (computing here, sending, computing
-        there) should last longer than; where one does, the option whose longest stage is shortest
-        is taken.
+        Field of the scenario with the limit on each stage (computing on the device, sending,
+        computing on the host). If the chosen option exceeds it, the option whose longest stage is
+        shortest is taken instead.
     """
 
     splits: NDArray[np.int64]
@@ -93,7 +93,7 @@ class Rule:
         scenario : Scenario
         splits : sequence of int, optional
         profile : Profile, optional
-            Costs of all splitting points, where they are not the scenario's.
+            Costs of all splitting points, by default the scenario's.
         how
             The attributes from ``rate`` on.
         """
@@ -116,22 +116,22 @@ class Rule:
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """What a policy may look at when it decides a slot.
+    """The information a policy has when it decides a slot.
 
     Attributes
     ----------
     gain, availability : float
         h(t) and alpha_r(t).
     arrivals : int
-        N(t), at least 1: a slot without images needs no decision.
+        N(t), at least 1: slots without images need no decision.
     Z, H : float
         Virtual queues (13), in s, and (14).
     V : float
         Weight of energy of this run, in s²/J.
     rate_min, rate_max : float
-        Limits of the rate, in bit/s: those of the transmit power.
+        Rates at the limits of the transmit power, in bit/s.
     scenario : Scenario
-        What stays fixed.
+        All that is fixed.
     """
 
     gain: float
@@ -147,7 +147,7 @@ class Slot:
     def costs(self, rate: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return delay (s) and energy (J) of each splitting point at a rate in bit/s.
 
-        Two arrays of shape ``(J + 1,)``; where the rate is 0, sending takes forever.
+        Both have the shape ``(J + 1,)``; at rate 0 sending takes forever.
         """
         power = _power(self.scenario, self.gain, rate) if rate > 0 else self.scenario.p_min
         seconds_per_bit = self.arrivals / rate if rate > 0 else self.arrivals * kernel.FOREVER
@@ -161,22 +161,22 @@ Decide: TypeAlias = Callable[[Slot], tuple[int, float]]
 def slot_costs(
     scenario: Scenario, trace: Trace, rate: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what each slot would cost at each splitting point, equations (7) to (11).
+    """Return delay and energy of each slot at each splitting point, equations (7) to (11).
 
     Parameters
     ----------
     scenario : Scenario
-        What stays fixed.
+        All that is fixed.
     trace : Trace
-        What each slot brings.
+        Channel, host and load of each slot.
     rate : array_like of shape (), (n_slots,) or (n_slots, J + 1)
-        In bit/s, at least 0: one rate, one for each slot, or one for each splitting point too.
+        In bit/s, at least 0: one rate for all, one per slot, or one per slot and splitting point.
 
     Returns
     -------
     delay, energy : ndarray of shape (n_slots, J + 1)
-        End-to-end delay of the slot's images in s, and energy of the device in J. Where the rate
-        is 0, sending takes forever.
+        End-to-end delay of the slot's images in s, and energy of the device in J. At rate 0
+        sending takes forever.
 
     Raises
     ------
@@ -204,11 +204,11 @@ def slot_costs(
     gain, availability, arrivals = (
         series[:, None] for series in (trace.gain, trace.availability, trace.arrivals)
     )
-    with np.errstate(divide="ignore", invalid="ignore"):  # where nothing can be sent
+    with np.errstate(divide="ignore", invalid="ignore"):  # at rate 0 or gain 0
         seconds_per_bit = np.where(rate > 0, arrivals / rate, arrivals * kernel.FOREVER)
         snr = np.expm1(rate * math.log(2) / scenario.bandwidth)
         noise = scenario.noise_psd * scenario.bandwidth
-        needed = np.minimum(snr * noise / gain, kernel.FOREVER)  # finite: 0 bits are free still
+        needed = np.minimum(snr * noise / gain, kernel.FOREVER)  # finite: 0 bits stay free
         power = np.where(rate > 0, needed, scenario.p_min)
     return _costs(scenario, availability, arrivals, seconds_per_bit, power)
 
@@ -216,7 +216,7 @@ def slot_costs(
 def _costs(
     scenario: Scenario, availability: Any, arrivals: Any, seconds_per_bit: Any, power: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return delay and energy at each splitting point; a bit's seconds are for all images."""
+    """Return delay and energy at each splitting point; ``seconds_per_bit`` is for all images."""
     profile = scenario.profile
     sending = profile.offload_bits * seconds_per_bit  # (10)
     local = arrivals * scenario.device.delay(profile.local_flops)  # (7)
@@ -226,7 +226,7 @@ def _costs(
 
 
 class SlotLoop:
-    """One rule on its way through a trace, for several V side by side, and what they add up.
+    """State of one rule during a run, for several V side by side: queues and totals.
 
     Parameters
     ----------
@@ -243,11 +243,11 @@ class SlotLoop:
     Attributes
     ----------
     sums : kernel.Sums
-        Since `start_measuring`.
+        Totals since `start_measuring`.
     initial_queues : ndarray of shape (2, n_V)
         Z (in s) and H at `start_measuring`.
     series : kernel.Series or None
-        With the splitting point as option.
+        Its ``option`` is the splitting point.
     """
 
     def __init__(
@@ -296,7 +296,7 @@ class SlotLoop:
         self.start_measuring()
 
     def start_measuring(self) -> None:
-        """Forget all sums, and keep the queues."""
+        """Reset all sums but the queues."""
         Z, H, *others = self.sums
         self.initial_queues = np.array([Z, H])
         for values in others:
@@ -311,7 +311,7 @@ class SlotLoop:
         return counts
 
     def run(self, burn_in: int = 0) -> None:
-        """Go through all slots, chunk by chunk, and measure those after the burn-in."""
+        """Run all slots, chunk by chunk, and measure those after the burn-in."""
         trace, scenario = self._trace, self._scenario
         limits = np.empty((2, min(_CHUNK, trace.n_slots)))
         for start, stop in ((0, burn_in), (burn_in, trace.n_slots)):
@@ -321,7 +321,7 @@ class SlotLoop:
                 self.advance(slots, upper_limits(scenario, trace.gain[slots], limits, self._loops))
 
     def advance(self, slots: slice, limits: Any) -> None:
-        """Go through some slots, of which `upper_limits` gave ``limits``."""
+        """Run some slots; ``limits`` come from `upper_limits`."""
         if self._decide is not None:
             for t, v in product(range(slots.start, slots.stop), range(self._V.size)):
                 self._ask(self._decide, t, v)
@@ -347,7 +347,7 @@ class SlotLoop:
         return kernel.Slots(*observed, r_max, g_max, slots.stop - slots.start)
 
     def _ask(self, decide: Decide, t: int, v: int) -> None:
-        """Run one slot as ``decide`` wants it: with one option, at the power of its rate."""
+        """Run one slot as ``decide`` chooses: with one option, at the power of its rate."""
         scenario, trace = self._scenario, self._trace
         split, r, power = 0, 0.0, scenario.p_max
         if trace.arrivals[t] > 0:
@@ -378,7 +378,7 @@ class SlotLoop:
 
 
 def _new_costs(n_options: int) -> kernel.Costs:
-    """Return room for the costs of a block of slots."""
+    """Allocate the costs of a block of slots."""
     rows = 3 * kernel.BLOCK
     return kernel.Costs(
         is_known=np.zeros(rows, dtype=bool),
@@ -392,19 +392,19 @@ def _new_costs(n_options: int) -> kernel.Costs:
 
 
 def _rate(scenario: Scenario, gain: float, power: float) -> float:
-    """Return `splitlib.channel.rate`, without its checks, which would be most of a slot's time."""
+    """Return `splitlib.channel.rate` without its checks, which would dominate the run time."""
     snr = power * gain / (scenario.noise_psd * scenario.bandwidth)
     return math.log1p(snr) * scenario.bandwidth / math.log(2)
 
 
 def _power(scenario: Scenario, gain: float, rate: float) -> float:
-    """Return `splitlib.channel.power`, without its checks."""
+    """Return `splitlib.channel.power` without its checks."""
     snr = math.expm1(rate * math.log(2) / scenario.bandwidth)
     return snr * scenario.noise_psd * scenario.bandwidth / gain
 
 
 def _checked(decision: Any, slot: Slot, t: int) -> tuple[int, float]:
-    """Return what a custom policy has decided; raise unless it is possible."""
+    """Return the decision of a custom policy; raise unless it is valid."""
     try:
         split, rate = decision
         split, rate = int(split), float(rate)
@@ -429,7 +429,7 @@ def _checked(decision: Any, slot: Slot, t: int) -> tuple[int, float]:
 def upper_limits(
     scenario: Scenario, gain: NDArray[np.float64], limits: Any = None, loops: Loops = COMPILED
 ) -> Any:
-    """Return r_max and g_max of some slots, written to ``limits``; shape ``(2, n)``."""
+    """Return r_max and g_max of some slots; they are written to ``limits``, shape ``(2, n)``."""
     limits = np.empty((2, gain.size)) if limits is None else limits
     noise_power = scenario.noise_psd * scenario.bandwidth
     loops.fill_upper_limits(gain, gain.size, noise_power, scenario.p_max, *limits)

@@ -1,9 +1,9 @@
 r"""Policies: the paper's controller, its benchmarks, and its rivals from the literature.
 
-A policy is a function of the scenario and of the trace that counts. It returns what decides each
-slot: a `splitlib.loop.Rule`, or a function that looks at one `splitlib.loop.Slot` at a time. All
-have this one signature, so that they interchange. Free numbers are keywords with a default;
-`functools.partial` sets others:
+A policy is a function of the scenario and the measured part of the trace. It returns a
+`splitlib.loop.Rule`, or a function that decides one `splitlib.loop.Slot` at a time. All policies
+share this signature and are interchangeable. Their parameters are keywords with defaults; set
+others with `functools.partial`:
 
 >>> from functools import partial
 >>> import splitlib as sl
@@ -13,16 +13,14 @@ have this one signature, so that they interchange. Free numbers are keywords wit
 >>> sl.simulate(scenario, trace, policy=gentle).policy
 'bottleneck(split=3, factor=8)'
 
-`register` gives a policy a name and a label, by which simulations, figures, tables and the slider
-panel know it.
+`register` gives a policy a name and a label for simulations, figures, tables and the slider panel.
 
-Of the trace, most policies look at one slot after the other. `best_static`, `auto_split` and
-`clairvoyant` know all of it in advance, as nobody could: they bound what their kind can do.
+Most policies see one slot at a time. `best_static`, `auto_split` and `clairvoyant` see the whole
+trace in advance, which is impossible in practice: they bound what policies of their kind can do.
 
-Methods from the literature were made for other models. What of them is kept, and what is left
-out, stands with each. All of them send at the largest rate unless something else is said, and
-none of them knows the limits of (12) unless something else is said. Accuracy is outside the
-model: that a method loses some is not held against it here.
+The methods from the literature are adapted from other models; each docstring says what is
+simplified. Unless stated otherwise, they send at the largest rate and ignore the limits of (12).
+The model has no accuracy, so a method is not charged for losing some.
 """
 
 from __future__ import annotations
@@ -55,14 +53,14 @@ PolicyFunction: TypeAlias = Callable[[Scenario, Trace], Rule | Decide]
 
 
 class Hindsight(NamedTuple):
-    """How a policy that knows the whole trace in advance decides.
+    """How a policy decides that sees the whole trace in advance.
 
     Attributes
     ----------
     rules : function
-        Returns the rules of a scenario that it chooses from.
+        Returns, for a scenario, the rules to choose from.
     choice : {"least energy", "least delay", "best prices"}
-        It takes the rule of least mean energy within both limits, or of least mean delay; or the
+        Takes the rule of least mean energy within both limits; that of least mean delay; or the
         only rule, at the prices of the bound.
     """
 
@@ -72,21 +70,21 @@ class Hindsight(NamedTuple):
 
 @dataclass(frozen=True)
 class Policy:
-    """An entry of `POLICIES`, which can be called as its function can.
+    """An entry of `POLICIES`; call it like its function.
 
     Attributes
     ----------
     name : str
-        By which `splitlib.simulate` and all others know it.
+        Name, for `splitlib.simulate` and the like.
     label : str
-        What figures and tables call it.
+        Display name in figures and tables.
     function : function
         Of scenario and trace.
     hindsight : Hindsight, optional
-        For a policy that looks at the whole trace in advance.
+        For a policy that sees the whole trace in advance.
     compresses : bool
-        Whether it sends less than the network's own features. The bound of `splitlib.lower_bound`
-        is for the network as it is, so that such a policy may pass it.
+        Whether it sends fewer bits than the network's own features have. `splitlib.lower_bound`
+        assumes the unmodified network, so such a policy may beat it.
     """
 
     name: str
@@ -96,11 +94,11 @@ class Policy:
     compresses: bool = False
 
     def __call__(self, scenario: Scenario, trace: Trace) -> Rule | Decide:
-        """Return what decides each slot."""
+        """Return the rule or function that decides each slot."""
         return self.function(scenario, trace)
 
 
-#: All policies that have a name, in the order in which figures and tables number them.
+#: All registered policies by name; figures and tables number them in this order.
 POLICIES: dict[str, Policy] = {}
 
 _Function = TypeVar("_Function", bound=PolicyFunction)
@@ -113,14 +111,14 @@ def register(
     hindsight: Hindsight | None = None,
     compresses: bool = False,
 ) -> Callable[[_Function], _Function]:
-    """Return a decorator that puts a policy into `POLICIES`, and leaves the function as it is.
+    """Return a decorator that adds a policy to `POLICIES` and returns the function unchanged.
 
     Parameters
     ----------
     label : str
-        What figures and tables call it.
+        Display name in figures and tables.
     name : str, optional
-        By default that of the function.
+        By default the function's.
     hindsight, compresses
         See `Policy`.
 
@@ -131,7 +129,7 @@ def register(
     Raises
     ------
     ValueError
-        If the name is taken, or there is none.
+        If the name is taken or missing.
 
     Examples
     --------
@@ -157,7 +155,7 @@ def register(
     return decorator
 
 
-#: Price of an outage that nothing outweighs.
+#: A price of outage that outweighs everything else.
 _ANY_PRICE = kernel.FOREVER
 
 
@@ -169,16 +167,16 @@ def adaptive(scenario: Scenario, trace: Trace) -> Rule:
 
 @register("exact controller")
 def exact(scenario: Scenario, trace: Trace) -> Rule:
-    """Return the controller without the surrogate: (17) is minimized with its step, see `kernel`.
+    """Return the controller that minimizes (17) itself, with its step; see `kernel`.
 
-    Its prices are still the virtual queues, so that it knows no statistics either.
+    Its prices are still the virtual queues, so it needs no statistics either.
     """
     return Rule.over(scenario, rate="exact", virtual_queues=True)
 
 
 @register("full offloading")
 def full_offloading(scenario: Scenario, trace: Trace) -> Rule:
-    """Return the paper's benchmark that sends each raw image, at the largest power."""
+    """Return the paper's benchmark that sends every raw image at the largest power."""
     return Rule.over(scenario, [0])
 
 
@@ -203,8 +201,8 @@ def static(
     split : int
         The splitting point, 0 to J.
     rate : {"p_max", "p_min", "d_max"}
-        At the largest power; at the smallest; or at the smallest with which the slot is no outage,
-        where there is one.
+        The rate at the largest power; at the smallest; or at the smallest power that avoids an
+        outage, if there is one.
     """
     check_choice("rate", rate, _STATIC_RATES)
     return _static(scenario, _check_split(scenario, split, 0), rate)
@@ -228,9 +226,9 @@ def static_rules(scenario: Scenario) -> list[Rule]:
 
 @register("best fixed cut", hindsight=Hindsight(static_rules, "least energy"))
 def best_static(scenario: Scenario, trace: Trace) -> Rule:
-    """Return the best of all `static` ones on this trace: the least energy within both limits.
+    """Return the `static` policy of least energy within both limits on this trace.
 
-    Chosen in hindsight. Where none keeps the limits, the one that misses them least is taken.
+    Chosen in hindsight. If none keeps the limits, it is the one that misses them least.
     """
     return _best_of(scenario, trace, static_rules(scenario), "least energy")
 
@@ -243,7 +241,7 @@ def neurosurgeon(
 
     Kang et al., "Neurosurgeon: Collaborative intelligence between the cloud and mobile edge",
     ASPLOS 2017. Simplified: latency and energy of the layers are known instead of predicted by
-    regression, and the state of channel and host is the slot's own instead of the last one probed.
+    regression, and channel and host are those of the slot instead of the last ones probed.
 
     Parameters
     ----------
@@ -263,24 +261,23 @@ register("Neurosurgeon (energy)", name="neurosurgeon_energy")(
 
 @register("DADS")
 def dads(scenario: Scenario, trace: Trace) -> Rule:
-    """Return the splitting point of least latency; under heavy load, that of most throughput.
+    """Return the splitting point of least latency; under heavy load, that of highest throughput.
 
-    Hu et al., "Dynamic adaptive DNN surgery", IEEE INFOCOM 2019 ([7] of the paper). Images queue up
-    if the device, the channel or the host is busy with a slot's images for longer than the slot;
-    then the largest of the three times is made small instead. Simplified: a slot lasts D_max,
-    since the paper does not say how long it is; and a chain needs no minimum cut of a graph.
+    Hu et al., "Dynamic adaptive DNN surgery", IEEE INFOCOM 2019 ([7] of the paper). If the device,
+    the channel or the host needs longer than a slot for the slot's images, images queue up; DADS
+    then minimizes the longest of the three times instead. Simplified: a slot lasts D_max, because
+    the paper does not give its length; and a chain needs no minimum cut of a graph.
     """
     return Rule.over(scenario, delay_price=1.0, stage_limit="d_max")
 
 
 @register("NeuPart")
 def neupart(scenario: Scenario, trace: Trace) -> Rule:
-    """Return the splitting point of least energy of the device, in each slot at its rate.
+    """Return the splitting point of least device energy in each slot.
 
     Manasi et al., "NeuPart", IEEE Transactions on VLSI Systems 28(8), 2020 ([8] of the paper).
-    Simplified: energies are those of (2) and (4) instead of their model of an accelerator, and
-    neither the image nor sparse features are compressed. What is left is the energy mode of
-    `neurosurgeon`.
+    Simplified: energies follow (2) and (4) instead of their model of an accelerator, and neither
+    the image nor sparse features are compressed. It is then the energy mode of `neurosurgeon`.
     """
     return neurosurgeon(scenario, trace, least="energy")
 
@@ -299,11 +296,11 @@ def after_first_conv(scenario: Scenario, trace: Trace) -> Rule:
 def bottleneck(scenario: Scenario, trace: Trace, *, split: int = 3, factor: float = 8.0) -> Rule:
     """Return a fixed splitting point with compressed features.
 
-    A 1 × 1 convolution at the end of the device's part leaves one channel of ``factor``, another
-    at the beginning of the host's part brings them back; both cost their MACs. Shao and Zhang,
-    IEEE Communications Magazine 58(12), 2020 ([5] of the paper); Eshratifar et al., "BottleNet",
-    ISLPED 2019 ([10]). Simplified: no entropy or image coding after it. The accuracy that
-    compression costs is outside the model.
+    A 1 × 1 convolution at the end of the device's part divides the number of channels by
+    ``factor``, another at the beginning of the host's part restores it; the MACs of both count.
+    Shao and Zhang, IEEE Communications Magazine 58(12), 2020 ([5] of the paper); Eshratifar et al.,
+    "BottleNet", ISLPED 2019 ([10]). Simplified: no entropy or image coding follows. The accuracy
+    that compression costs is outside the model.
 
     Parameters
     ----------
@@ -311,7 +308,7 @@ def bottleneck(scenario: Scenario, trace: Trace, *, split: int = 3, factor: floa
     split : int
         The splitting point, 1 to J - 1.
     factor : float
-        How many times fewer bits are sent, at least 1; the number of channels is rounded.
+        Compression of the features, at least 1; the number of channels is rounded.
     """
     split = _check_split(scenario, split, 1)
     check_real("factor", factor, "[1, inf)")
@@ -320,7 +317,7 @@ def bottleneck(scenario: Scenario, trace: Trace, *, split: int = 3, factor: floa
 
 
 def _with_bottleneck(network: Network, split: int, factor: float) -> Network:
-    """Return a network with encoder and decoder on the two sides of a splitting point."""
+    """Return the network with an encoder before a splitting point and a decoder after it."""
     index, layer, shape = [entry for entry in network.layers() if entry[0] == split - 1][-1]
     channels = layer.output_shape(shape)[0]
     few = max(1, round(channels / factor))
@@ -340,19 +337,19 @@ def _with_bottleneck(network: Network, split: int, factor: float) -> Network:
 def retransmission(
     scenario: Scenario, trace: Trace, *, factor: float = 4.0, probability: float = 0.3
 ) -> Rule:
-    """Return full offloading of small images, and of the full ones where these do not suffice.
+    """Return full offloading of small images, and of full ones where the small do not suffice.
 
-    Nakahara et al., IEEE VTC 2021-Fall ([6] of the paper). Simplified: which images are sent again
-    is not decided one by one; of a slot's images always the share ``probability`` is. The host
-    runs the whole network for every image that it gets, and the second round waits for the first.
+    Nakahara et al., IEEE VTC 2021-Fall ([6] of the paper). Simplified: instead of deciding image by
+    image, every slot sends the share ``probability`` of its images again. The host runs the whole
+    network on every image it gets, and the second round waits for the first.
 
     Parameters
     ----------
     scenario, trace
     factor : float
-        How many times fewer bits the small image has, at least 1.
+        Bits of the full image over bits of the small one, at least 1.
     probability : float
-        That the small image does not suffice, in [0, 1].
+        Probability that the small image does not suffice, in [0, 1].
     """
     check_real("factor", factor, "[1, inf)")
     check_real("probability", probability, "[0, 1]")
@@ -367,7 +364,7 @@ def retransmission(
 def auto_split_rules(
     scenario: Scenario, *, bit_widths: Sequence[int] = (8, 16), memory: float = 32e6
 ) -> list[Rule]:
-    """Return the rules that `auto_split` chooses from: what fits into the memory."""
+    """Return the rules that `auto_split` chooses from: those that fit into the memory."""
     check_real("memory", memory, "[0, inf)")
     network, everything = scenario.network, Rule.over(scenario)
     weights = np.concatenate([[0], np.cumsum(network.parameters)])
@@ -398,8 +395,8 @@ def auto_split(
     """Return the fixed splitting point and bit width of least mean latency.
 
     Banitalebi-Dehkordi et al., "Auto-Split", KDD 2021 ([11] of the paper). Chosen in hindsight on
-    this trace. Simplified: one bit width for all layers; computing with fewer bits is neither
-    faster nor cheaper; and since accuracy is outside the model, fewer bits always win.
+    this trace. Simplified: all layers have one bit width; computing with fewer bits is neither
+    faster nor cheaper; and because accuracy is outside the model, fewer bits always win.
 
     Parameters
     ----------
@@ -407,7 +404,7 @@ def auto_split(
     bit_widths : sequence of int
         Of features, weights and input.
     memory : float
-        Bytes of the device that may hold its part of the weights and its largest feature map.
+        Memory of the device for its weights and its largest feature map, in bytes.
     """
     rules = auto_split_rules(scenario, bit_widths=bit_widths, memory=memory)
     return _best_of(scenario, trace, rules, "least delay")
@@ -417,16 +414,16 @@ def auto_split(
 def myopic(
     scenario: Scenario, trace: Trace, *, deadline: Literal["d_max", "d_avg"] = "d_max"
 ) -> Rule:
-    """Return the least energy of each slot on its own that meets a deadline.
+    """Return the policy that minimizes each slot's energy under a deadline.
 
-    Splitting point and rate are chosen exactly. Where none meets the deadline, the least energy
-    counts. With ``d_avg`` the mean cannot exceed its limit unless some slots miss it.
+    Splitting point and rate are optimized exactly. If no choice meets the deadline, the one of
+    least energy is taken. With ``d_avg`` the mean exceeds its limit only if some slots miss it.
 
     Parameters
     ----------
     scenario, trace
     deadline : {"d_max", "d_avg"}
-        The field of the scenario that each slot shall keep.
+        Field of the scenario with the deadline of each slot.
     """
     check_choice("deadline", deadline, ("d_max", "d_avg"))
     return Rule.over(
@@ -446,18 +443,19 @@ def exact_rules(scenario: Scenario) -> list[Rule]:
 
 @register("clairvoyant", hindsight=Hindsight(exact_rules, "best prices"))
 def clairvoyant(scenario: Scenario, trace: Trace, *, bound: Bound | None = None) -> Rule:
-    """Return the policy of the bound: each slot exactly, at the best fixed prices for this trace.
+    """Return the policy behind the bound: it minimizes each slot at the best prices for this trace.
 
-    `splitlib.lower_bound` finds them. Ties apart, the best prices keep both limits; found to its
-    tolerance only, they may miss one by some slots. The price of a limit that is missed is then
-    raised, by steps that double from 1e-7 of it, until both are kept. Without coins it so needs a
-    little more than the bound: less than 0.2 % on 50,000 slots or more of the paper's settings.
+    `splitlib.lower_bound` finds these prices. Apart from ties, the best prices keep both limits;
+    being found only to a tolerance, they may miss one by a few slots. The price of a missed limit
+    is then raised, in steps that double from 1e-7 of it, until both are kept. Without randomizing
+    it needs slightly more energy than the bound: under 0.2 % more on 50,000 slots or more of the
+    paper's settings.
 
     Parameters
     ----------
     scenario, trace
     bound : Bound, optional
-        That of `splitlib.lower_bound` on this trace, where it is known already.
+        Result of `splitlib.lower_bound` on this trace, if already computed.
 
     Raises
     ------
@@ -476,12 +474,12 @@ def clairvoyant(scenario: Scenario, trace: Trace, *, bound: Bound | None = None)
 
 
 def online(decide: Callable[[Slot], tuple[int, float]]) -> PolicyFunction:
-    """Make a policy of a function that decides one slot at a time.
+    """Turn a function that decides one slot at a time into a policy.
 
     Parameters
     ----------
     decide : function
-        Gets a `splitlib.loop.Slot` (what can be seen at its beginning) and returns a splitting
+        Takes a `splitlib.loop.Slot` (all that is known at its beginning) and returns a splitting
         point and a rate in bit/s, from ``slot.rate_min`` to ``slot.rate_max``. It runs in plain
         Python, several hundred times slower than a `Rule`.
 
@@ -508,17 +506,17 @@ def online(decide: Callable[[Slot], tuple[int, float]]) -> PolicyFunction:
     def policy(scenario: Scenario, trace: Trace) -> Decide:
         return decide
 
-    del policy.__wrapped__  # which has another signature
+    del policy.__wrapped__  # its signature is a different one
     return policy
 
 
 def policy_of(policy: str | PolicyFunction) -> PolicyFunction:
-    """Return a policy by its name, or itself."""
+    """Return the policy of that name, or the policy itself."""
     return POLICIES[policy] if isinstance(policy, str) else policy
 
 
 def name_of(policy: str | PolicyFunction) -> str:
-    """Return the name of a policy, with the numbers that `functools.partial` has set."""
+    """Return the name of a policy, with any parameters set by `functools.partial`."""
     if isinstance(policy, str):
         return policy
     if isinstance(policy, Policy):
@@ -530,7 +528,7 @@ def name_of(policy: str | PolicyFunction) -> str:
 
 
 def check_policy(policy: Any) -> None:
-    """Raise unless ``policy`` is a name or can be called with a scenario and a trace."""
+    """Raise unless ``policy`` is a known name or accepts a scenario and a trace."""
     if not callable(policy):
         check_choice("policy", policy, POLICIES)
         return
@@ -551,7 +549,7 @@ def least_within(
     d_avg: float,
     epsilon: float,
 ) -> int:
-    """Return the index of the least value within both limits, else of the smallest excess."""
+    """Return the index of the least value within both limits, or else of the smallest excess."""
     best = 0
     best_excess = math.inf
     for i in range(n):
@@ -563,7 +561,7 @@ def least_within(
 
 
 def _best_of(scenario: Scenario, trace: Trace, rules: list[Rule], choice: str) -> Rule:
-    """Return the rule that turns out to be best on a trace; see `Hindsight`."""
+    """Return the best rule on a trace, in hindsight; see `Hindsight`."""
     energies, delays, outages = zip(*means_of(scenario, trace, rules), strict=True)
     values, limits = energies, (scenario.d_avg, scenario.epsilon)
     if choice == "least delay":

@@ -1,8 +1,8 @@
 r"""Run policies on traces, one at a time or over a grid.
 
 `simulate` runs one policy on one trace; `sweep` runs a grid of V × α_max × β × seeds on all
-cores. Both measure problem (12): the mean energy that is to be small, and the mean delay and
-outage probability that have limits, each over the slots after the burn-in.
+cores. Both measure the terms of problem (12) over the slots after the burn-in: the mean energy to
+be minimized, and the mean delay and outage probability to be limited.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-#: Growth of the queues per slot, as a share of the limits, up to which a run has settled.
+#: Largest growth of the queues per slot, as a share of the limits, at which a run has settled.
 SETTLED_TOLERANCE = 1e-3
 
 
 class History(NamedTuple):
-    """What happened in each slot, burn-in included; arrays of shape ``(n_slots,)``.
+    """Decision, cost and queues of each slot, including burn-in; arrays of shape ``(n_slots,)``.
 
     Attributes
     ----------
     split : ndarray of int
         Splitting point k(t).
     rate : ndarray
-        Rate R(t) in bit/s; 0 where nothing is sent.
+        Rate R(t) in bit/s; 0 if nothing is sent.
     delay : ndarray
         End-to-end delay of the slot's images, in s.
     energy : ndarray
         Energy of the device, in J.
     Z, H : ndarray
-        Virtual queues that the slot met, in s and without unit; both start at 0.
+        Virtual queues before the slot, in s and without unit; both start at 0.
     """
 
     split: NDArray[np.int64]
@@ -65,7 +65,7 @@ class History(NamedTuple):
 class Result:
     """Outcome of one run, over the slots after the burn-in.
 
-    Raw sums are stored; what is derived from them are properties.
+    It stores raw sums; properties derive the rest.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Result:
     V : float
         Weight of energy, in s²/J.
     n_slots, burn_in : int
-        Length of the trace, and how many of its first slots are left out.
+        Length of the trace, and number of slots left out at its start.
     total_delay, total_energy : float
         Sums over the slots, in s and J.
     longest_delay : float
@@ -82,21 +82,21 @@ class Result:
     outages : int
         Slots whose delay exceeded d_max.
     arrivals : int
-        Images.
+        Number of images.
     sending_slots, rate_inside_slots : int
-        Slots that send anything, and those of them whose rate lies strictly between its limits, so
-        that (19) needs the Lambert function.
+        Slots that send, and those of them whose rate is strictly between its limits, so that (19)
+        needs the Lambert function.
     full_local_energy : float
-        Energy that full local inference spends on the same images, in J.
+        Energy of full local inference on the same images, in J.
     split_histogram : ndarray of shape (J + 1,)
-        How many slots chose each splitting point. A slot without images leaves no choice and
-        counts for the smallest one that the policy may take.
+        Number of slots at each splitting point. A slot without images makes no choice and counts
+        for the policy's smallest splitting point.
     initial_queues, final_queues : ndarray of shape (2,)
         Z (in s) and H after the burn-in and after the last slot.
     mean_queues : ndarray of shape (2,)
         Means of Z (in s) and H over the slots.
     history : History or None
-        Per-slot series, where asked for.
+        Per-slot series, if requested.
     """
 
     policy: str
@@ -159,14 +159,14 @@ class Result:
 
     @property
     def rate_inside(self) -> float:
-        """Share of the sending slots whose rate lies strictly between its limits; NaN for none."""
+        """Share of sending slots whose rate is strictly between its limits; NaN if none sends."""
         return self.rate_inside_slots / self.sending_slots if self.sending_slots else float("nan")
 
     @property
     def queue_growth(self) -> NDArray[np.float64]:
-        """Growth of Z (in s) and H over the slots, for each slot; shape ``(2,)``.
+        """Growth of Z (in s) and H per slot; shape ``(2,)``.
 
-        Summing (13) and (14) over the slots shows what it bounds, whatever the policy:
+        For every policy, summing (13) and (14) over the slots gives
         ``mean_delay <= d_avg + queue_growth[0]`` and ``outage <= epsilon + queue_growth[1]``.
         """
         return (self.final_queues - self.initial_queues) / self.measured_slots
@@ -186,24 +186,24 @@ def simulate(
     Parameters
     ----------
     scenario : Scenario
-        What stays fixed.
+        All that is fixed.
     trace : Trace
-        What each slot brings.
+        Channel, host and load of each slot.
     V : float
         Weight of energy against the virtual queues, in s²/J, positive. Policies without queues do
         not depend on it.
     policy : str or policy
-        A name in `splitlib.POLICIES`, one of `splitlib.policies` with other parameters, or an own
-        one: see `splitlib.online`.
+        A name in `splitlib.POLICIES`, a function of `splitlib.policies` with other parameters, or
+        a custom policy: see `splitlib.online`.
     burn_in : int
-        Slots at the start that no figure counts, at least 0 and below the trace's length.
+        Slots at the start that are not measured, at least 0 and below the trace's length.
     history : bool
         Whether to keep the per-slot series.
 
     Returns
     -------
     Result
-        Sums, means and, if asked for, the history.
+        Sums, means and, if requested, the history.
 
     Raises
     ------
@@ -237,8 +237,8 @@ def simulate_each(
     history: bool = False,
     loops: Loops = COMPILED,
 ) -> list[Result]:
-    """Return the result of each V, simulated side by side; the arguments have been checked."""
-    # What knows a trace in advance knows the slots that count.
+    """Return the result of each V, run side by side; the arguments must have been checked."""
+    # A policy with hindsight sees only the measured slots.
     rule = policy_of(policy)(scenario, trace.after(burn_in))
     loop = SlotLoop(scenario, trace, rule, V, history, loops)
     loop.run(burn_in)
@@ -267,7 +267,7 @@ def simulate_each(
     ]
 
 
-#: What a sweep reports of each run: name, how to read it off the result, long name, unit.
+#: Variables of a sweep: name, function of the result, long name, unit.
 _VARIABLES: tuple[tuple[str, Callable[[Result], float], str, str], ...] = (
     ("mean_delay", lambda result: result.mean_delay, "mean end-to-end delay", "s"),
     ("longest_delay", lambda result: result.longest_delay, "longest delay of a slot", "s"),
@@ -306,37 +306,37 @@ def sweep(
 ) -> xr.Dataset:
     """Run a policy over a grid of V × α_max × β × seeds.
 
-    Each (seed, β, α_max) has a trace of its own, drawn from `splitlib.trace_rng`, on which every
-    V and every policy runs. The numbers depend neither on ``n_jobs`` nor on the grid around a
-    point: `simulate` gives the same for it alone.
+    Each (seed, β, α_max) has its own trace, drawn with `splitlib.trace_rng`, on which every V and
+    every policy runs. The numbers depend neither on ``n_jobs`` nor on the grid around a point:
+    `simulate` gives the same for that point alone.
 
     Parameters
     ----------
     scenario : Scenario
-        What the grid does not vary.
+        Everything that the grid does not vary.
     V : float or sequence of float
         Weights of energy, in s²/J, positive.
     alpha_max, path_loss_exponent : float or sequence of float, optional
-        Values that replace those of the scenario; by default the scenario's own.
+        Values to use instead of the scenario's.
     seeds : int or sequence of int
-        Seeds of the traces; a number means that many, from 0.
+        Seeds of the traces; a number n means the seeds 0 to n - 1.
     n_slots, burn_in : int
-        Slots of each run, and how many of the first are left out.
+        Slots of each run, and number of slots left out at its start.
     policy : str or policy
         As for `simulate`.
     n_jobs : int
-        Threads (or, under ``joblib.parallel_config``, workers); -1 means all.
+        Number of threads (or workers, under ``joblib.parallel_config``); -1 uses all cores.
     progress : bool
-        Whether to show a progress bar where it takes more than a second.
+        Whether to show a progress bar after a second.
 
     Returns
     -------
     xarray.Dataset
         Over ``V``, ``alpha_max``, ``path_loss_exponent`` and ``seed``, with units in the
-        attributes: the figures of `Result` as ``mean_delay``, ``longest_delay``, ``outage``,
-        ``mean_energy``, ``energy_saving``, ``mean_split``, ``std_split``; the backlogs
-        ``mean_Z``, ``mean_H`` and their growth; and ``split_histogram``, which also has the
-        dimension ``split``.
+        attributes: ``mean_delay``, ``longest_delay``, ``outage``, ``mean_energy``,
+        ``energy_saving``, ``mean_split``, ``std_split`` and ``rate_inside``, as in `Result`; the
+        backlogs ``mean_Z``, ``mean_H`` and their growth ``Z_growth``, ``H_growth``; and
+        ``split_histogram``, which also has the dimension ``split``.
 
     Raises
     ------
@@ -378,13 +378,13 @@ def sweep_scenarios(
     n_jobs: int = -1,
     progress: bool = True,
 ) -> dict[str, xr.Dataset]:
-    """Run `sweep` for several scenarios on the very same draws, which are drawn only once.
+    """Run `sweep` for several scenarios on the same random draws, which are made only once.
 
     Parameters
     ----------
     scenarios : mapping of str to Scenario
-        At least one; all with the same arrival rate, and, where the grid does not vary them, the
-        same ``alpha_max`` and ``path_loss_exponent``, which choose the draws.
+        At least one. All must have the same arrival rate and, unless the grid varies them, the
+        same ``alpha_max`` and ``path_loss_exponent``, because these determine the draws.
     V : float, sequence of float, or mapping of str to these
         Weights of energy, in s²/J; a mapping gives each scenario its own.
     alpha_max, path_loss_exponent, seeds, n_slots, burn_in, policy, n_jobs, progress
@@ -393,7 +393,7 @@ def sweep_scenarios(
     Returns
     -------
     dict of str to xarray.Dataset
-        What `sweep` returns for each scenario alone.
+        The result of `sweep` for each scenario.
 
     Raises
     ------
@@ -471,7 +471,7 @@ def _check_sweep(data: xr.Dataset, needed: Iterable[str]) -> None:
 
 
 def _dataset(results: list[Result], grid: dict[str, list[Any]]) -> xr.Dataset:
-    """Label the results, which are in the order of the grid."""
+    """Return the results, given in the order of the grid, as a labelled dataset."""
     import xarray as xr
 
     dims, shape = tuple(grid), tuple(len(axis) for axis in grid.values())
@@ -497,10 +497,9 @@ def settled(
     r"""Tell which points of a sweep have settled, judged by their virtual queues.
 
     Mean delay and outage exceed their limits by at most the growth per slot of Z and H over the
-    measured slots (see `Result.queue_growth`). A point has settled when this growth, averaged
-    over the seeds, is at most ``tolerance`` of the limit, for both queues. In a short run that is
-    less than a single slot can change: growth by one d_max, or one outage, over all slots is
-    therefore always allowed.
+    measured slots (see `Result.queue_growth`). A point has settled if for both queues this growth,
+    averaged over the seeds, is at most ``tolerance`` times the limit. In a short run a single slot
+    can exceed that, so growth by one d_max, or one outage, over all slots is always allowed.
 
     Parameters
     ----------
@@ -549,8 +548,8 @@ def summary(data: xr.Dataset) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row for each point of the grid; for each figure ``x`` of the sweep the columns
-        ``x``, ``x_lower`` and ``x_upper``, in SI units.
+        One row for each point of the grid; for each variable ``x`` of the sweep the columns ``x``,
+        ``x_lower`` and ``x_upper``, in SI units.
 
     Examples
     --------

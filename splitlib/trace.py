@@ -1,14 +1,13 @@
-r"""What the world does in each slot, drawn before any policy sees it.
+r"""Traces: channel, host and load in each slot, drawn before any policy runs.
 
 A trace holds the channel gain :math:`h(t)`, the availability :math:`\alpha_r(t)` of the host
-and the number :math:`N(t)` of new images. Since it is drawn beforehand, every policy and every
-V meets the very same slots (common random numbers), and differences between them are not
-blurred by different luck.
+and the number :math:`N(t)` of new images. Because it is drawn beforehand, every policy and every
+V runs on the same slots (common random numbers), and chance does not blur their differences.
 
 In the paper the slots are independent. `GaussMarkovFading` and `MarkovAvailability` give channel
-and host a memory and leave the distribution within a slot as it is, so that whatever changes is
-the doing of the memory alone. They are made from the draws of the independent slots: without
-memory each slot is the same as there, and a longer memory keeps more of what came before.
+and host a memory but keep the distribution within a slot, so that any change in the results is due
+to the memory. They reuse the draws of the independent slots: with memory 0 each slot is the same as
+there; the longer the memory, the more a slot depends on those before.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from splitlib._check import (
 )
 from splitlib.scenario import Scenario
 
-#: Below it, a delay could be infinite, and no time at all times infinity no number.
+#: Below it, a delay could be infinite, and 0 × inf would be NaN.
 _LEAST_AVAILABILITY = 1e-100
 _MOST_ARRIVALS = 10**12
 
@@ -50,12 +49,12 @@ _fill_uniforms, _fill_gain, _fill_availability, _fill_arrivals = (
 def _fill_gauss_markov(correlation, uniform_phase, fading):  # type: ignore[no-untyped-def]
     """Replace the powers of independent slots in ``fading`` by those of `GaussMarkovFading`.
 
-    A loop, since each slot needs the one before. Compiled by Numba it takes a third of the time
-    that NumPy and `scipy.signal.lfilter` need on complex arrays, most of it for sine and cosine.
+    Compiled by Numba, the loop takes a third of the time of NumPy and `scipy.signal.lfilter` on
+    complex arrays, most of it for sine and cosine.
     """
     innovation = math.sqrt((1.0 - correlation) * (1.0 + correlation))
     real = imaginary = 0.0
-    scale = 1.0  # of the first slot: the start is stationary
+    scale = 1.0  # in the first slot, for a stationary start
     for t in range(fading.size):
         amplitude = scale * math.sqrt(fading[t])
         angle = 2.0 * math.pi * uniform_phase[t]
@@ -69,27 +68,29 @@ _compiled_gauss_markov = numba.njit(_fill_gauss_markov, cache=True, nogil=True)
 
 
 def _correlation_time(per_slot: float) -> float:
-    """Return after how many slots ``per_slot ** k`` has fallen to 1 / e."""
+    """Return the number of slots k after which ``per_slot ** k`` has fallen to 1 / e."""
     return -1.0 / math.log(per_slot) if per_slot > 0.0 else 0.0
 
 
 @suggest_fields
 @dataclass(frozen=True)
 class GaussMarkovFading:
-    r"""Rayleigh fading with memory: the complex amplitude is a first-order Gauss–Markov process.
+    r"""Rayleigh fading whose complex amplitude is a first-order Gauss–Markov process.
 
     .. math:: g(t) = \rho \, g(t - 1) + \sqrt{1 - \rho^2} \, w(t)
 
     with independent circular complex Gaussian :math:`w(t)` of :math:`E|w|^2 = 1` and a stationary
     start, :math:`g(0) = w(0)`. In each slot :math:`|g|^2` is exponential with mean 1, as in
-    independent slots. Over k slots the amplitude has the correlation :math:`\rho^k`, and the gain
+    independent slots. Over k slots the correlation is :math:`\rho^k` for the amplitude, and for the
+    gain
 
     .. math:: \operatorname{corr}(|g(t)|^2, |g(t + k)|^2) = \rho^{2 k} .
 
     The spectrum of Clarke and Jakes has :math:`J_0(2 \pi f_D T k)` in place of :math:`\rho^k`,
     with the Doppler frequency :math:`f_D` and the length T of a slot. To agree with it from one
-    slot to the next, take :math:`\rho = |J_0(2 \pi f_D T)|`; the sign does not matter to the gain.
-    Over more slots the two differ: this process forgets exponentially and never oscillates.
+    slot to the next, take :math:`\rho = |J_0(2 \pi f_D T)|`; the sign does not affect the gain.
+    Over more slots the two differ: the correlation of this process decays exponentially and never
+    oscillates.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ class GaussMarkovFading:
     def _apply(
         self, fading: NDArray[np.float64], uniform: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return |g|²; ``fading`` of independent slots is |w|², ``uniform`` gives its phase."""
+        """Return |g|² from |w|² (``fading``); ``uniform`` gives the phase of w."""
         fading = fading.copy()
         _compiled_gauss_markov(float(self.correlation), uniform, fading)
         return fading
@@ -130,31 +131,31 @@ class GaussMarkovFading:
 @suggest_fields
 @dataclass(frozen=True)
 class MarkovAvailability:
-    r"""Availability with memory: the host is busy or free, a Markov chain of two states.
+    r"""Availability with memory: the host is busy or free, as a Markov chain of two states.
 
-    While it is busy, :math:`\alpha_r` is uniform on :math:`(0, s \alpha_{max}]`; while it is free,
-    uniform on :math:`(s \alpha_{max}, \alpha_{max}]`; in both independently from slot to slot. The
-    chain starts from its stationary distribution, in which the host is busy with probability s, so
-    that in each slot :math:`\alpha_r` is uniform on :math:`(0, \alpha_{max}]`, as in independent
-    slots. With the memory m it changes with the probabilities
+    While the host is busy, :math:`\alpha_r` is uniform on :math:`(0, s \alpha_{max}]`, otherwise on
+    :math:`(s \alpha_{max}, \alpha_{max}]`, and within a state it is independent from slot to slot.
+    The chain starts from its stationary distribution, in which the host is busy with probability s.
+    In each slot :math:`\alpha_r` is thus uniform on :math:`(0, \alpha_{max}]`, as in independent
+    slots. With the memory m, the state changes with the probabilities
 
     .. math:: p_{busy \to free} = (1 - m) (1 - s), \qquad p_{free \to busy} = (1 - m) s .
 
-    Their sum is 1 - m, and :math:`m^k` is the correlation of the state over k slots. That of the
-    availability is smaller, since it also varies within a state (and without ``alpha_min``):
+    Their sum is 1 - m, and the correlation of the state over k slots is :math:`m^k`. That of the
+    availability is smaller, because it also varies within a state (if ``alpha_min`` is 0):
 
     .. math:: \operatorname{corr}(\alpha_r(t), \alpha_r(t + k)) = 3 s (1 - s) \, m^k
               \quad \text{for } k \ge 1 .
 
-    A busy period lasts :math:`1 / p_{busy \to free}` slots in the mean.
+    A busy period lasts :math:`1 / p_{busy \to free}` slots on average.
 
     Parameters
     ----------
     memory : float
         m, in [0, 1); with 0 the slots are independent.
     busy_share : float
-        s, the share of busy slots and at the same time the share of ``alpha_max`` that bounds the
-        availability in them, in (0, 1).
+        s, in (0, 1): the share of busy slots, and also their largest availability as a share of
+        ``alpha_max``.
 
     Raises
     ------
@@ -185,7 +186,7 @@ class MarkovAvailability:
         """Return uniform numbers with memory.
 
         In each slot the state is kept with probability m, and otherwise drawn from the stationary
-        distribution. The chain needs no loop so: each slot has the state of the last such draw.
+        distribution. So the chain needs no loop: each slot has the state of the last such draw.
         """
         drawn = np.where(switch >= self.memory, np.arange(uniform.size), 0)
         last = np.maximum.accumulate(drawn)  # the first slot counts as drawn
@@ -193,7 +194,7 @@ class MarkovAvailability:
         own = uniform <= s
         within = np.where(own, uniform / s, (uniform - s) / (1.0 - s))  # independent of the state
         inherited = np.where(own[last], s * within, s + (1.0 - s) * within)
-        # A slot that lies in its state already stays as it is, to the last bit.
+        # A slot that is already in its state keeps its number to the last bit.
         return np.where(own[last] == own, uniform, inherited)
 
 
@@ -205,17 +206,16 @@ class Trace:
     Parameters
     ----------
     gain : array_like
-        Channel gain h(t), linear and with path loss, at least 0. In a slot without gain nothing
-        can be sent.
+        Channel gain h(t), linear, including path loss, at least 0. At gain 0 nothing can be sent.
     availability : array_like
-        Share alpha_r(t) of the host's processor that is free, in (0, 1], at least 1e-100.
+        Free share alpha_r(t) of the host's processor, in (0, 1], at least 1e-100.
     arrivals : array_like
         Number N(t) of new images, integers of at least 0.
 
     Raises
     ------
     TypeError, ValueError
-        If an array has another dimension or length than the others, or a value is out of range.
+        If the arrays differ in shape or are not one-dimensional, or a value is out of range.
 
     Examples
     --------
@@ -257,7 +257,7 @@ class Trace:
         self._store("arrivals", arrivals.astype(np.int64))
 
     def _store(self, name: str, array: NDArray[np.generic]) -> None:
-        array = np.array(array)  # a copy: what the caller does with its own must not show here
+        array = np.array(array)  # a copy, so that later changes by the caller have no effect
         array.flags.writeable = False
         object.__setattr__(self, name, array)
 
@@ -267,7 +267,7 @@ class Trace:
         return self.gain.size
 
     def after(self, burn_in: int) -> Trace:
-        """Return the slots after the first ``burn_in``, at least one.
+        """Return the trace without its first ``burn_in`` slots; at least one must remain.
 
         Examples
         --------
@@ -275,19 +275,19 @@ class Trace:
         array([12])
         """
         check_burn_in(burn_in, self.n_slots)
-        rest = object.__new__(Trace)  # what has been checked once need not be checked again
+        rest = object.__new__(Trace)  # skips the checks, which these arrays have passed
         for name in ("gain", "availability", "arrivals"):
             object.__setattr__(rest, name, getattr(self, name)[burn_in:])
         return rest
 
 
 class Draws(NamedTuple):
-    """What is random in the slots, before a scenario gives it size; arrays of shape ``(n_slots,)``.
+    """Random draws of the slots, not yet scaled by a scenario; arrays of shape ``(n_slots,)``.
 
     Attributes
     ----------
     fading : ndarray
-        |g|² of mean 1.
+        |g|², with mean 1.
     uniform : ndarray
         In (0, 1], for the availability.
     arrivals : ndarray of int
@@ -299,7 +299,7 @@ class Draws(NamedTuple):
     arrivals: NDArray[np.int64]
 
     def trace(self, scenario: Scenario) -> Trace:
-        """Return the trace that these draws make under ``scenario``, whose load they have."""
+        """Return the trace of these draws in ``scenario``; its load must be theirs."""
         availability = np.maximum(scenario.alpha_min, scenario.alpha_max * self.uniform)
         return Trace(scenario.mean_gain * self.fading, availability, self.arrivals)
 
@@ -311,10 +311,10 @@ def draw_slots(
     fading: GaussMarkovFading | None = None,
     availability: MarkovAvailability | None = None,
 ) -> Draws:
-    """Draw `Draws`; the arguments have been checked.
+    """Return new `Draws`; the arguments must have been checked.
 
-    What the memory needs is drawn last and for both models at once, so that neither of them moves
-    anything else of the trace.
+    The draws for the memory come last and for both models at once, so that neither model changes
+    the rest of the trace.
     """
     draws = Draws(
         fading=rng.standard_exponential(n_slots),
@@ -341,18 +341,18 @@ def draw_trace(
     r"""Draw a trace, by default with independent slots, as in the paper's Section IV.
 
     - :math:`h = |g|^2 \, \bar h` with the scenario's path gain :math:`\bar h` and circular
-      complex Gaussian :math:`g` (Rayleigh fading), :math:`E|g|^2` being its ``fading_power``;
+      complex Gaussian :math:`g` (Rayleigh fading) of :math:`E|g|^2` = ``fading_power``;
     - :math:`\alpha_r` uniform on :math:`(0, \alpha_{max}]`, but at least ``alpha_min``;
     - :math:`N` Poisson with mean ``scenario.arrival_rate``.
 
-    The three are independent of each other. With a model for ``fading`` or ``availability`` the
-    slots have a memory, and each slot by itself has the same distribution still.
+    The three are independent of each other. A model for ``fading`` or ``availability`` gives the
+    slots a memory, but does not change the distribution of a single slot.
 
     Parameters
     ----------
     scenario : Scenario
-        Gives the mean gain, the limits of the availability and the arrival rate. One seed gives
-        every scenario the same underlying draws.
+        Gives the mean gain, the limits of the availability and the arrival rate. The same seed
+        gives every scenario the same underlying draws.
     n_slots : int
         Number of slots, at least 1.
     rng : None, int or numpy.random.Generator
@@ -360,8 +360,8 @@ def draw_trace(
     fading : GaussMarkovFading, optional
         Memory of the channel; None means independent slots.
     availability : MarkovAvailability, optional
-        Memory of the host; None means independent slots. One seed gives every model the same
-        underlying draws, and neither model moves what the other one makes, nor the arrivals.
+        Memory of the host; None means independent slots. The same seed gives every model the same
+        underlying draws; neither model affects the other or the arrivals.
 
     Returns
     -------
@@ -403,8 +403,8 @@ def draw_trace(
 def trace_rng(scenario: Scenario, seed: int) -> np.random.Generator:
     r"""Return the generator of one cell (seed, β, α_max) of a sweep.
 
-    The stream depends on these three values alone, not on the grid around them: a cell of a
-    sweep can be drawn again on its own, and a finer grid leaves its numbers as they were.
+    The stream depends only on these three values, not on the grid around them: a cell can be drawn
+    again alone, and a finer grid does not change its numbers.
 
     Parameters
     ----------
@@ -416,7 +416,7 @@ def trace_rng(scenario: Scenario, seed: int) -> np.random.Generator:
     Returns
     -------
     numpy.random.Generator
-        Seeded by a `numpy.random.SeedSequence`.
+        Seeded with a `numpy.random.SeedSequence`.
 
     Raises
     ------
@@ -435,11 +435,11 @@ def trace_rng(scenario: Scenario, seed: int) -> np.random.Generator:
 
 
 def page_trace(scenario: Scenario, n_slots: int = 200_000, seed: int = 1) -> Trace:
-    """Draw the trace that the slider panel of the book's pages runs on.
+    """Draw the trace that the slider panel on the book's pages uses.
 
-    It follows the same distributions as `draw_trace`, but takes its random numbers from a
-    generator that a page can run too, see `splitlib.mrg32k3a`. A slot's uniform numbers do not
-    depend on the scenario.
+    It has the distributions of `draw_trace`, but its random numbers come from a generator that also
+    runs in the browser, see `splitlib.mrg32k3a`. A slot's uniform numbers do not depend on the
+    scenario.
 
     Parameters
     ----------
