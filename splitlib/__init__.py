@@ -1,9 +1,9 @@
 """Adaptive splitting of deep neural networks between a device and an edge host.
 
 The mathematics of Labriji et al., "Energy-efficient cooperative inference via adaptive deep
-neural network splitting at the edge", IEEE ICC 2023: what a network costs at each splitting
-point, what the radio channel and the host bring in each slot, and the online controller that
-chooses splitting point and rate. SI units throughout.
+neural network splitting at the edge", IEEE ICC 2023: the cost of a network at each splitting point,
+the radio channel and the host in each slot, and the online controller that chooses splitting point
+and rate. SI units throughout.
 
 Examples
 --------
@@ -113,7 +113,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> ModuleType:
-    """Import what needs more packages only when it is asked for."""
+    """Import modules with optional dependencies only on first use."""
     if name in ("explorer", "figures"):
         return importlib.import_module(f"splitlib.{name}")
     raise AttributeError(f"module 'splitlib' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Refuse bad input before any work starts, in one sentence: argument, rule, value."""
+"""Input checks, made before any work starts; each error names the argument, rule and value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 _Class = TypeVar("_Class", bound=type)
 
-#: Types whose rule is what `check_real` and `check_integer` take.
+#: Types annotated with the interval or minimum for `check_real` and `check_integer`.
 Positive = Annotated[float, "(0, inf)"]
 Count = Annotated[int, 1]
 
@@ -39,7 +39,7 @@ def check_real(name: str, value: Any, interval: str = "(0, inf)") -> None:
 
 
 def check_integer(name: str, value: Any, minimum: int = 1) -> int:
-    """Return ``value`` as an ``int``; raise unless it is at least ``minimum``, in 64 bits."""
+    """Return ``value`` as an ``int``; raise unless it is at least ``minimum`` and fits 64 bits."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -58,13 +58,13 @@ def check_bool(name: str, value: Any) -> None:
 
 
 def check_burn_in(burn_in: int, n_slots: int, name: str = "burn_in") -> None:
-    """Raise unless ``burn_in`` leaves some of ``n_slots`` to measure."""
+    """Raise unless ``burn_in`` leaves at least one of ``n_slots`` to measure."""
     if check_integer(name, burn_in, minimum=0) >= n_slots:
         raise ValueError(f"{name} must be less than the {n_slots} slots, got {burn_in!r}")
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
-    """Raise unless ``value`` is one of ``choices``, naming the nearest of them."""
+    """Raise unless ``value`` is one of ``choices``; suggest the nearest one."""
     choices = list(choices)
     if not isinstance(value, str) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
@@ -96,7 +96,7 @@ def check_array(name: str, value: ArrayLike, interval: str) -> NDArray[np.float6
         below = values < high if interval[-1] == ")" else values <= high
         return np.isfinite(values) & above & below
 
-    # The ends first: they need no arrays, and NaN shows in both.
+    # Check minimum and maximum first: that needs no temporary arrays, and NaN shows in both.
     if array.size and not (allows(array.min()) and allows(array.max())):
         bad = ~allows(array)
         where = f" at index {int(np.argmax(bad))}" if array.ndim == 1 else ""
@@ -108,7 +108,7 @@ def check_array(name: str, value: ArrayLike, interval: str) -> NDArray[np.float6
 def check_typed(name: str, value: Any, kind: Any) -> None:
     """Raise unless ``value`` is of a type such as `Positive`, ``Literal``, ``list`` or a class.
 
-    Where the type is a list, one value will do instead, and no value may stand in it twice.
+    A single value is accepted in place of a list; a list must not be empty or hold a value twice.
     """
     origin, details = get_origin(kind), get_args(kind)
     if origin is Annotated:
@@ -137,7 +137,7 @@ def field_types(cls: type) -> dict[str, Any]:
 
 
 _SHORT = reprlib.Repr()
-_SHORT.maxother = 60  # no number of NumPy's is cut
+_SHORT.maxother = 60  # long enough for any NumPy scalar
 
 
 def _show(value: Any) -> str:
@@ -153,7 +153,7 @@ def nearest(value: Any, choices: Iterable[str]) -> str:
 
 
 def suggest_fields(cls: _Class) -> _Class:
-    """Let the dataclass ``cls`` refuse an unknown field by naming the nearest right one."""
+    """Make the dataclass ``cls`` suggest the nearest field when it gets an unknown one."""
     names = [field.name for field in dataclasses.fields(cls)]
     init = cls.__init__  # type: ignore[misc]
 

@@ -1,4 +1,4 @@
-r"""Edge boards: how fast they compute and what a multiply-accumulate operation costs them.
+r"""Edge boards: their computing speed and energy per multiply-accumulate operation.
 
 Energy follows the empirical model of Lahmer et al. (2022) for NVIDIA edge boards. Its
 constants are joules per MAC:
@@ -42,8 +42,7 @@ class Board:
 
     Notes
     -----
-    A host needs no energy constants, since the device's energy alone is minimized; a device
-    does.
+    Only a device needs energy constants, because only its energy is minimized.
 
     Examples
     --------
@@ -65,7 +64,7 @@ class Board:
                 check_real(f"Board.{name}", getattr(self, name), "[0, inf)")
 
     def check_energy_constants(self, role: str) -> None:
-        """Raise ``ValueError`` unless a, b and a_prime are known; ``role`` names the board's."""
+        """Raise ``ValueError`` unless a, b and a_prime are known; ``role`` names the argument."""
         missing = [name for name in ("a", "b", "a_prime") if getattr(self, name) is None]
         if missing:
             raise ValueError(
@@ -105,7 +104,7 @@ class Board:
         return energy
 
     def delay(self, flops: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the time that ``flops`` FLOPs take with the whole board free, in s."""
+        """Return the time for ``flops`` FLOPs on the fully free board, in s."""
         return np.asarray(flops / self.flops_per_second)
 
 
@@ -118,5 +117,5 @@ JETSON_TX2 = Board(
     a_prime=6.2454e-9,
 )
 
-#: The paper's edge host. Its energy is not counted, and the paper gives no constants for it.
+#: The paper's edge host. Its energy is not counted; the paper gives no constants for it.
 XAVIER_NX = Board("Jetson Xavier NX", flops_per_second=21e12)

@@ -1,6 +1,6 @@
 r"""The radio link: path loss, Shannon rate and its inverse, and the optimal rate.
 
-Received over transmitted power is the channel gain :math:`h`, without unit. With transmit
+The channel gain :math:`h` is received power over transmitted power, without unit. With transmit
 power :math:`p`, bandwidth :math:`B` and noise power spectral density :math:`N_0`,
 
 .. math:: R = B \log_2\left(1 + \frac{p h}{N_0 B}\right), \qquad
@@ -8,7 +8,7 @@ power :math:`p`, bandwidth :math:`B` and noise power spectral density :math:`N_0
 
 so that sending :math:`L` bits takes :math:`D_{tx} = L / R` (10) and costs
 :math:`E_{tx} = p \, D_{tx}` (11). For a splitting point with :math:`L > 0` the surrogate of the
-per-slot problem (17) is, up to terms without :math:`R`,
+per-slot problem (17) is, up to terms independent of :math:`R`,
 
 .. math:: \frac{L N}{R} \left(\Omega + V p(R)\right), \qquad \Omega = Z + H / D_{max}.
 
@@ -16,13 +16,13 @@ Its derivative (18) vanishes where, with :math:`r = R \ln 2 / B`,
 
 .. math:: g(r) := (r - 1) e^r + 1 = c := \frac{\Omega h}{V N_0 B}.
 
-:math:`g` grows from 0 at :math:`r = 0`, so there is one such point for each :math:`c \ge 0`,
+:math:`g` increases from 0 at :math:`r = 0`, so each :math:`c \ge 0` has exactly one such point,
 
 .. math:: R_* = \left[\frac{B}{\ln 2} \left(W_0\!\left(\frac{c - 1}{e}\right) + 1\right)
           \right]_{R_{min}}^{R_{max}} \qquad (19)
 
-with the principal branch :math:`W_0` of the Lambert function. The surrogate falls before this
-point and grows after it, so clipping it to the limits gives the minimum between them.
+with the principal branch :math:`W_0` of the Lambert function. The surrogate decreases up to this
+point and increases beyond it, so clipping the point to the limits gives the minimum between them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _BRANCH_POINT = Polynomial(
 
 
 def dbm_to_watt(level_dbm: float) -> float:
-    """Return a power level, or a power spectral density per hertz, in W instead of dBm.
+    """Convert a power level from dBm to W, or a power spectral density from dBm/Hz to W/Hz.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def dbm_to_watt(level_dbm: float) -> float:
     Raises
     ------
     TypeError, ValueError
-        If ``level_dbm`` is no number between -1000 and 1000.
+        If ``level_dbm`` is not a number between -1000 and 1000.
 
     Examples
     --------
@@ -88,8 +88,8 @@ def path_gain(
 
     - ``"close_in"``: :math:`\left(\frac{c}{4 \pi f_c}\right)^2 d^{-\beta}`, the close-in model
       with 1 m reference distance (Sun et al., 2016);
-    - ``"friis"``: :math:`\left(\frac{c}{4 \pi f_c d}\right)^{\beta}`, the exponent on the
-      whole of Friis' formula;
+    - ``"friis"``: :math:`\left(\frac{c}{4 \pi f_c d}\right)^{\beta}`, with the exponent applied
+      to all of Friis' formula;
     - ``"distance"``: :math:`d^{-\beta}` alone.
 
     Parameters
@@ -101,7 +101,7 @@ def path_gain(
     path_loss_exponent : float
         :math:`\beta`, at least 0.
     path_loss : {"close_in", "friis", "distance"}
-        Which of the three.
+        One of these models.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def path_gain(
 
     Notes
     -----
-    The paper gives the exponent only; see assumption 1 of the book.
+    The paper gives only the exponent; see assumption 1 of the book.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def path_gain(
 def unchecked_path_gain(
     distance: float, wavelength: float, path_loss_exponent: float, path_loss: str
 ) -> float:
-    """Return `path_gain` without checks, in plain scalar Python, which the page runs as well.
+    """Return `path_gain` without checks, in plain scalar Python that also runs in the browser.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def rate(power: ArrayLike, gain: ArrayLike, bandwidth: float, noise_psd: float) 
 
 
 def power(rate: ArrayLike, gain: ArrayLike, bandwidth: float, noise_psd: float) -> Array:
-    """Return the transmit power that a rate needs: the inverse of `rate`, as in (11).
+    """Return the transmit power needed for a rate: the inverse of `rate`, as in (11).
 
     Parameters
     ----------
@@ -240,10 +240,10 @@ def optimal_rate(
 ) -> Array:
     r"""Return the rate that minimizes the surrogate of (17) between two limits, equation (19).
 
-    The readable twin of what `splitlib.kernel` does slot by slot. It is the same for every
-    splitting point at which something is sent. Near the branch point of the Lambert function
-    (:math:`c \to 0`), where :math:`(c - 1) / e` loses what :math:`c` says, its series is used:
-    the rate then keeps 12 digits for every :math:`c`.
+    The readable twin of the rate in `splitlib.kernel`. It is the same for every splitting point
+    that sends anything. Near the branch point of the Lambert function (:math:`c \to 0`), where
+    :math:`(c - 1) / e` loses the digits of :math:`c`, its series is used, so that the rate keeps 12
+    digits for every :math:`c`.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def optimal_rate(
     Returns
     -------
     ndarray
-        In bit/s, of the shape that the arguments broadcast to.
+        In bit/s, of the broadcast shape of the arguments.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Any policies on the very same slots, beside the bound that none of them can pass."""
+"""Comparison of policies on the same traces, with each other and with the lower bound."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def compare(
     Parameters
     ----------
     scenario : Scenario
-        What the grid does not vary.
+        Everything that the grid does not vary.
     policies : sequence of str or policy
-        As for `simulate`, by default all that have a name.
+        As for `simulate`; by default all registered ones.
     V : float
-        Weight of energy for those that learn, in s²/J, positive.
+        Weight of energy for policies with virtual queues, in s²/J, positive.
     alpha_max, path_loss_exponent, seeds, n_slots, burn_in, n_jobs, progress
         As for `sweep`; the traces are the same too.
 
@@ -63,15 +63,15 @@ def compare(
     -------
     xarray.Dataset
         Over ``policy``, ``alpha_max``, ``path_loss_exponent`` and ``seed``: ``energy_saving``,
-        ``mean_energy`` (J per slot), ``mean_delay``, ``median_delay`` (s), ``outage``, and
-        ``gap``, by how much the highest possible saving on this trace is more: less than 0 only
-        where a limit is broken, or the policy ``compresses``; and ``bound``, that highest possible
-        saving, without ``policy``.
+        ``mean_energy`` (J per slot), ``mean_delay``, ``median_delay`` (s), ``outage`` and ``gap``;
+        and, without the dimension ``policy``, the highest possible saving on the trace, ``bound``.
+        ``gap`` is ``bound - energy_saving``, negative only if a limit is broken or the policy
+        ``compresses``.
 
     Raises
     ------
     Infeasible
-        If on a trace no policy keeps the limits.
+        If no policy keeps the limits on one of the traces.
     TypeError, ValueError
         If an argument is of the wrong type or out of its range.
 
@@ -127,7 +127,7 @@ def compare(
 
 
 def _solved(policy: str | PolicyFunction, bound: Bound) -> str | PolicyFunction:
-    """Return the policy, or with the bound if it would otherwise compute that again."""
+    """Return the policy, with the bound filled in if it would compute the bound again."""
     entry = POLICIES.get(policy) if isinstance(policy, str) else None
     if entry and entry.hindsight and entry.hindsight.choice == "best prices":
         function: Any = entry.function
@@ -138,7 +138,7 @@ def _solved(policy: str | PolicyFunction, bound: Bound) -> str | PolicyFunction:
 def comparison(
     data: xr.Dataset, scenario: Scenario, tolerance: float = SETTLED_TOLERANCE
 ) -> pd.DataFrame:
-    """Return what `compare` has found as a table of means with 95 % confidence intervals.
+    """Return the result of `compare` as a table of means with 95 % confidence intervals.
 
     Parameters
     ----------
@@ -147,15 +147,15 @@ def comparison(
     scenario : Scenario
         Gives the limits.
     tolerance : float
-        Share of a limit by which a mean may exceed it and still counts as kept, positive: as much
-        as the queues of a settled run may still grow by.
+        Share of a limit by which a mean may exceed it and still count as keeping it, positive; by
+        default the growth allowed for the queues of a settled run.
 
     Returns
     -------
     pandas.DataFrame
-        One row for each policy and condition: the means over the seeds of the variables, with
-        ``_half`` behind the name for half the width of the interval, and whether each limit is
-        kept: ``keeps_delay``, ``keeps_outage``.
+        One row for each policy and condition. Each variable ``x`` has its mean over the seeds in
+        ``x`` and half the width of the interval in ``x_half``; ``keeps_delay`` and ``keeps_outage``
+        tell whether the limits are kept.
     """
     import xarray as xr
 

@@ -1,7 +1,7 @@
-"""Plots of costs, sweeps and comparisons, in one house style; among them the paper's figures.
+"""Plots of costs, sweeps and comparisons in one house style, including the paper's figures.
 
-Each ``plot_*`` function draws labelled data into axes (its own, if none are given) and returns
-the axes. Needs matplotlib and seaborn, which ``pip install splitlib[figures]`` brings; nothing
+Each ``plot_*`` function draws labelled data into the given axes (or new ones) and returns the
+axes. It needs matplotlib and seaborn, which ``pip install splitlib[figures]`` installs; nothing
 else in `splitlib` imports this module.
 
 Examples
@@ -41,7 +41,7 @@ from splitlib.scenario import Scenario
 from splitlib.simulate import settled
 from splitlib.statistics import confidence_interval
 
-#: The house style for what is drawn outside this module: lines, their markers, and limits.
+#: The house style for plots made elsewhere: colours, markers, and lines of limits.
 COLORS = sns.color_palette("colorblind")
 MARKERS = "osD^v"
 LIMIT: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2}
@@ -61,10 +61,10 @@ _RC: dict[Any, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the house style; rcParams outside stay as they are.
+    """Draw in the house style, and restore the rcParams it changes afterwards.
 
-    Only what the style sets is set back. Setting back everything, as `matplotlib.rc_context` does,
-    would undo that Jupyter turns interactive drawing on, and later figures would not be shown.
+    Restoring all rcParams, as `matplotlib.rc_context` does, would also undo Jupyter's switch to
+    interactive mode, and later figures would not be shown.
     """
     rc = dict(sns.axes_style("ticks")) | _RC
     before = {name: plt.rcParams[name] for name in rc}
@@ -76,7 +76,7 @@ def style() -> Iterator[None]:
 
 
 def save(figure: Figure, name: str, folder: str | Path = "figures") -> None:
-    """Write ``figure`` as PNG and SVG, without date, so that equal figures are equal files.
+    """Write ``figure`` as PNG and SVG, without a date, so that equal figures give equal files.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def save(figure: Figure, name: str, folder: str | Path = "figures") -> None:
     name : str
         File name without extension.
     folder : path
-        Created where missing.
+        Created if missing.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def save(figure: Figure, name: str, folder: str | Path = "figures") -> None:
 
 
 def plot_layer_costs(scenario: Scenario, axes: tuple[Axes, Axes] | None = None) -> list[Axes]:
-    """Plot local MACs and offloaded bits over the splitting points (the paper's Fig. 1).
+    """Plot MACs on the device and bits to send over the splitting points (the paper's Fig. 1).
 
     Parameters
     ----------
@@ -128,12 +128,12 @@ def plot_layer_costs(scenario: Scenario, axes: tuple[Axes, Axes] | None = None) 
 
 
 def _annotate_zero(ax: Axes, split: int) -> None:
-    """Mark a value of 0, which a logarithmic axis cannot hold, at its lower end."""
+    """Mark a value of 0 at the lower end of a logarithmic axis, which cannot show it."""
     ax.text(split, 0.02, "0\n↓", transform=ax.get_xaxis_transform(), ha="center")
 
 
 def plot_stage_costs(scenario: Scenario, axes: tuple[Axes, Axes] | None = None) -> list[Axes]:
-    """Plot where time and energy of a full local inference go, stage by stage.
+    """Plot time and energy of each stage of a full local inference.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def plot_energy_delay(
     ax : Axes, optional
         Where to draw.
     handles : sequence of Line2D or Patch
-        More entries of the legend, for what is added to the plot.
+        Legend entries for anything added to the plot.
 
     Returns
     -------
@@ -254,7 +254,7 @@ def _plot_over_saving(
     quantity: str,
     scale: float,
 ) -> None:
-    """Draw one line for each α_max, with the 95 % bands, and full offloading as pentagrams."""
+    """Draw a line with its 95 % band for each α_max, and full offloading as stars."""
     adaptive = adaptive.squeeze("path_loss_exponent", drop=True)
     full_offloading = full_offloading.squeeze(["V", "path_loss_exponent"], drop=True)
     is_settled = settled(adaptive, scenario)
@@ -311,7 +311,7 @@ def plot_split_availability(
     data : xarray.Dataset
         Sweep of the adaptive policy at one V.
     scenario : Scenario
-        Gives the limits by which runs have settled.
+        Gives the limits, which decide whether a run has settled.
     axes : list of Axes, optional
         One for each path-loss exponent.
 
@@ -396,7 +396,7 @@ def plot_split_heatmaps(data: xr.Dataset, axes: list[Axes] | None = None) -> lis
         )
     for ax, exponent in zip(axes, exponents, strict=True):
         table = share.sel(path_loss_exponent=exponent).transpose("split", "alpha_max")
-        # No slot at all stays white, so that rare and never can be told apart.
+        # Zero stays white, to distinguish never from rarely.
         image = ax.pcolormesh(
             data.alpha_max,
             data.split,
@@ -418,7 +418,7 @@ def plot_split_heatmaps(data: xr.Dataset, axes: list[Axes] | None = None) -> lis
 
 
 _PURPLE = (0.36, 0.17, 0.56)
-#: Colour and marker of the policies, in the order in which they are registered.
+#: Colour and marker of the policies, in the order of registration.
 _LOOKS: list[tuple[Any, str]] = [
     (COLORS[0], "o"),
     (COLORS[9], "o"),
@@ -444,9 +444,9 @@ _SAVING_TICKS = (-900, -300, -100, 0, 50, 80, 90, 95, 98, 99, 99.5)
 
 
 def policy_label(policy: str) -> str:
-    """Return the display name of a policy; that of a custom one is its own.
+    """Return the display name of a policy; an unregistered one keeps its own name.
 
-    Policies that share a row because they coincide are joined by a plus: ``"neurosurgeon+dads"``.
+    Policies that coincide and share a row are joined by a plus: ``"neurosurgeon+dads"``.
     """
     names = policy.split("+")
     if not set(names) <= POLICIES.keys():
@@ -461,9 +461,9 @@ def policy_style(policy: str, keeps: bool = True) -> dict[str, Any]:
     Parameters
     ----------
     policy : str
-        Its name; of policies joined by a plus, the first one counts.
+        Its name; if several are joined by a plus, the first one counts.
     keeps : bool
-        Whether it keeps the limits; else the marker is hollow.
+        Whether it keeps the limits; if not, the marker is hollow.
     """
     place = dict(zip(POLICIES, itertools.cycle(_LOOKS), strict=False))
     color, marker = place.get(policy.partition("+")[0], _UNREGISTERED)
@@ -477,10 +477,10 @@ def plot_comparison(
     scenario: Scenario,
     quantity: Literal["mean_delay", "outage"] = "mean_delay",
 ) -> list[Axes]:
-    """Plot delay or outage of many policies over energy saving, a panel for each condition.
+    """Plot delay or outage of many policies over energy saving, one panel per condition.
 
-    The axis of the saving is logarithmic in the energy that is left: that tells 99 % from 99.5 %
-    and has room for policies that need more energy than full local inference.
+    The saving axis is logarithmic in the remaining energy: it separates 99 % from 99.5 % and has
+    room for policies that need more energy than full local inference.
 
     Parameters
     ----------
@@ -489,13 +489,13 @@ def plot_comparison(
     scenario : Scenario
         Gives the limits.
     quantity : {"mean_delay", "outage"}
-        What is plotted upwards.
+        Quantity on the vertical axis.
 
     Returns
     -------
     list of Axes
-        One for each path-loss exponent and availability, row by row, above one legend. A marker is
-        filled if the policy keeps both limits; no policy gets into the shaded region with both.
+        One for each path-loss exponent and availability, row by row, above a common legend. A
+        marker is filled if the policy keeps both limits; no such policy can reach the shaded area.
     """
     table = comparison(data, scenario)
     bounds = data.bound.mean("seed")
@@ -542,18 +542,18 @@ def plot_comparison(
     limit_name = r"limit $D_{\mathrm{avg}}$" if is_delay else r"limit $\epsilon$"
     handles += limit_handles(limit_name, "bound; none keeps both limits beyond")
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8.5)
-    figure.draw_without_rendering()  # lays it out, so that labels can be placed
+    figure.draw_without_rendering()  # computes the layout, which placing labels needs
     for row, exponent in zip(grid, exponents, strict=True):
         for ax, alpha_max in zip(row, availabilities, strict=True):
             found = table.loc[alpha_max, exponent].loc[data.policy.values]
             points = np.array([100 * (1 - found.energy_saving), scale * found[quantity]]).T
             label_points(ax, points, numbers, ", ", fontsize=8)
-    figure.set_layout_engine("none")  # so that no later drawing moves anything
+    figure.set_layout_engine("none")  # keeps this layout
     return list(grid.ravel())
 
 
 def _set_saving_axis(ax: Axes, left: pd.Series) -> None:
-    """Make x logarithmic in the energy that is left (%), and say the saving at its ticks."""
+    """Make x logarithmic in the remaining energy (%), and label its ticks with the saving."""
     ax.set_xscale("log", nonpositive="clip")
     ax.set_xlim(2.2 * max(100, left.max()), 0.5 * left.min())
     ticks = [tick for tick in _SAVING_TICKS if ax.get_xlim()[1] < 100 - tick < ax.get_xlim()[0]]
@@ -564,7 +564,7 @@ def _set_saving_axis(ax: Axes, left: pd.Series) -> None:
 
 
 def limit_handles(limit: str, bound: str) -> list[Any]:
-    """Return legend entries for filled and hollow markers, a limit, and what no policy reaches.
+    """Return legend entries for filled and hollow markers, a limit, and the unreachable region.
 
     Parameters
     ----------
@@ -588,24 +588,24 @@ def label_points(
     fontsize: float,
     lines: Sequence[NDArray[np.float64]] = (),
 ) -> None:
-    """Write labels beside points, where they cover the least; points that coincide share one.
+    """Write labels beside points where they overlap least; points that coincide share one.
 
     Parameters
     ----------
     ax : Axes
-        Of a figure that has been laid out.
+        Of a figure whose layout has been computed.
     points : ndarray of shape (n_points, 2)
         In the units of the axes.
     labels : sequence of str
         One for each point.
     joint : str
-        What joins the labels of points that coincide.
+        Separator between the labels of points that coincide.
     fontsize : float
         In points.
     lines : sequence of ndarray of shape (2, n)
         Lines that should not be covered, in the units of the axes.
     """
-    pixels = ax.figure.dpi / 72  # for each typographical point
+    pixels = ax.figure.dpi / 72  # per typographical point
     places = ax.transData.transform(points)
     groups: list[list[int]] = []
     for i in range(len(places)):
@@ -623,14 +623,14 @@ def label_points(
         along = np.linspace(0, x.size - 1, 40 * x.size)
         series = [np.interp(along, np.arange(x.size), each) for each in (x, y)]
         dots += [Bbox([dot, dot + 1]) for dot in np.transpose(series)]
-    # Away from the marker to both sides, then ever further up or down.
+    # To both sides of the marker, then further and further up or down.
     heights = sorted(np.arange(-8, 9) * 0.6 * fontsize, key=abs)
     offsets = [(side * 10, up) for up in heights for side in (1, -1)]
     leader = {"arrowstyle": "-", "linewidth": 0.5, "color": "grey", "shrinkB": 3}
     for group in groups:
         text = joint.join(labels[i] for i in group)
         plain = re.sub(r"\\\w+|[${}_]", "", text).split("\n")
-        # From the marker on, so that nothing stands between it and its label.
+        # Measured from the marker, so that nothing gets between it and its label.
         width = 0.6 * fontsize * (max(map(len, plain)) + 1) + 6
         height = 1.25 * fontsize * len(plain)
         x, y = places[group[0]]

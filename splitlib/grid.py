@@ -1,4 +1,4 @@
-"""A grid of α_max × β × seeds, each with a trace of its own, worked through on all cores."""
+"""Grids of α_max × β × seeds, with one trace per cell, run on all cores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True)
 class Grid:
-    """What `splitlib.sweep` and `splitlib.compare` vary and how long they run, checked.
+    """Checked grid and run lengths of `splitlib.sweep` and `splitlib.compare`.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Grid:
     ) -> Grid:
         """Return the grid; raise if an argument is of the wrong type or out of its range.
 
-        ``scenarios`` have names, and the first gives the values of the axes that are None.
+        Axes that are None take their value from the first of the named ``scenarios``.
         """
         first = next(iter(scenarios.values()))
         alphas = check_axis("alpha_max", alpha_max, "(0, 1]", first.alpha_max)
@@ -76,19 +76,19 @@ class Grid:
 
     @property
     def axes(self) -> dict[str, list[Any]]:
-        """The values of each axis by its name, in the order of the cells."""
+        """Values of each axis by name, in the order of the cells."""
         return {name: getattr(self, name) for name in ("alpha_max", "path_loss_exponent", "seed")}
 
     def map(self, cell: Callable[[float, float, int], _Found], title: str) -> list[_Found]:
-        """Return what ``cell(alpha_max, path_loss_exponent, seed)`` returns for each cell.
+        """Return ``cell(alpha_max, path_loss_exponent, seed)`` for each cell.
 
-        Cells run in threads or, under ``joblib.parallel_config``, in workers, and a bar shows
-        after a second.
+        Cells run in threads or, under ``joblib.parallel_config``, in workers. A progress bar
+        appears after a second.
         """
         cells = list(product(*self.axes.values()))
         parallel = joblib.Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
         found = parallel(joblib.delayed(cell)(*values) for values in cells)
-        # Where it is wanted nothing is said of it, so that TQDM_DISABLE can still switch it off.
+        # `disable` is not set to False, so that TQDM_DISABLE can still switch the bar off.
         off = {} if self.progress else {"disable": True}
         return list(tqdm(found, total=len(cells), delay=1, unit="trace", desc=title, **off))
 

@@ -1,6 +1,6 @@
-r"""The random numbers of the book's page, which Python and the page both can draw.
+r"""Random numbers for the book's pages, which both Python and the browser can draw.
 
-NumPy's generators are not to be had in a page, so its trace comes from L'Ecuyer's combined
+NumPy's generators do not run in a browser, so the pages draw their trace with L'Ecuyer's combined
 multiple recursive generator MRG32k3a (Operations Research 47(1), 1999), of period
 :math:`2^{191}`:
 
@@ -10,13 +10,13 @@ multiple recursive generator MRG32k3a (Operations Research 47(1), 1999), of peri
    y_n &= (527612 \, y_{n-1} - 1370589 \, y_{n-3}) \bmod m_2, & m_2 &= 2^{32} - 22853 \\
    u_n &= ((x_n - y_n) \bmod m_1) / (m_1 + 1), & &\text{with } m_1 \text{ in place of } 0.
 
-All products stay below :math:`2^{53}`, so floating-point numbers hold them exactly, and the
-uniform :math:`u_n \in (0, 1)` are the same to the last bit in Python, compiled by Numba, and in
-the JavaScript that `splitlib.explorer` makes of this module. As in `splitlib.kernel`, everything
-but `initial_state` is therefore plain scalar Python.
+All products are below :math:`2^{53}`, so floating-point numbers hold them exactly, and the
+uniform :math:`u_n \in (0, 1)` agree to the last bit in Python, compiled by Numba, and in the
+JavaScript that `splitlib.explorer` generates from this module. For that reason everything but
+`initial_state` is plain scalar Python, as in `splitlib.kernel`.
 
-Each slot takes three uniforms, one each for fading, availability and load. They do not depend on
-the scenario, so that a slider moves a slot's values smoothly (common random numbers).
+Each slot uses three uniforms, one each for fading, availability and load. They do not depend on
+the scenario, so a slider changes a slot's values smoothly (common random numbers).
 """
 
 import math
@@ -31,10 +31,10 @@ MAX_ARRIVAL_RATE = 500.0
 
 
 def initial_state(seed):
-    r"""Return the state from which the stream ``seed`` starts.
+    r"""Return the initial state of the stream ``seed``.
 
-    Streams lie :math:`2^{127}` numbers apart, as in L'Ecuyer et al., Operations Research 50(6),
-    2002; stream 0 starts at the six values 12345 of that paper.
+    Streams start :math:`2^{127}` numbers apart, as in L'Ecuyer et al., Operations Research 50(6),
+    2002; in stream 0 all six values are 12345, as in that paper.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def initial_state(seed):
 
 
 def _matrix_power(matrix, exponent, modulus):
-    """Return a power of a 3 × 3 matrix of integers, by repeated squaring."""
+    """Return a power of a 3 × 3 integer matrix by repeated squaring."""
     power = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
     while exponent:
         if exponent & 1:
@@ -77,7 +77,7 @@ def _matrix_product(left, right, modulus):
 
 @register_jitable
 def next_uniform(state):
-    """Return the next uniform number in (0, 1), and move ``state`` on."""
+    """Return the next uniform number in (0, 1), and advance ``state``."""
     x = 1403580.0 * state[1] - 810728.0 * state[0]
     x -= math.floor(x / M1) * M1
     y = 527612.0 * state[5] - 1370589.0 * state[3]
@@ -96,7 +96,7 @@ def next_uniform(state):
 
 @register_jitable
 def poisson_quantile(u, mean):
-    """Return the smallest n with P(N <= n) >= u, for N Poisson with ``mean``, by summing up."""
+    """Return the smallest n with P(N <= n) >= u for a Poisson N with ``mean``, by summation."""
     n = 0.0
     probability = math.exp(-mean)
     cumulated = probability
@@ -108,7 +108,7 @@ def poisson_quantile(u, mean):
 
 
 def fill_uniforms(state, n_slots, uniforms):
-    """Draw three uniforms for each slot into ``uniforms``, of length 3 n_slots."""
+    """Fill ``uniforms``, of length 3 n_slots, with three uniforms for each slot."""
     for i in range(3 * n_slots):
         uniforms[i] = next_uniform(state)
 
@@ -126,6 +126,6 @@ def fill_availability(uniforms, n_slots, alpha_min, alpha_max, availability):
 
 
 def fill_arrivals(uniforms, n_slots, arrival_rate, arrivals):
-    """Turn the third uniform of each slot into its images; see `MAX_ARRIVAL_RATE`."""
+    """Turn the third uniform of each slot into its number of images; see `MAX_ARRIVAL_RATE`."""
     for t in range(n_slots):
         arrivals[t] = poisson_quantile(uniforms[3 * t + 2], arrival_rate)

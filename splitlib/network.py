@@ -1,9 +1,9 @@
 r"""Neural networks as chains of stages, cut at splitting points.
 
-A network is a chain of *stages*; it can be cut before the first one, between two of them, or
-not at all. Splitting point :math:`k \in \{0, \dots, J\}` means that the first :math:`k` of the
-:math:`J` stages run on the device: :math:`k = 0` sends the raw input, :math:`k = J` keeps the
-whole inference on the device. A residual block is one stage, so no cut runs through it.
+A network is a chain of *stages*; it can be cut before the first stage, between two stages, or
+not at all. At splitting point :math:`k \in \{0, \dots, J\}` the first :math:`k` of the :math:`J`
+stages run on the device: :math:`k = 0` sends the raw input, :math:`k = J` keeps the whole inference
+on the device. A residual block is one stage, so no cut divides it.
 
 Work is counted in multiply-accumulate operations (MACs) of convolutions and fully connected
 layers; normalization, activations, pooling and additions are not counted. A MAC is two
@@ -15,11 +15,11 @@ floating-point operations (FLOPs).
 .. math:: w_o = \lfloor (w + 2P - K) / s \rfloor + 1
 
 positions, so a convolution costs :math:`w_o h_o K^2 d_i d_o` MACs, a depthwise one
-:math:`w_o h_o K^2 d_o`, a fully connected layer :math:`u_i u_o` (5), and a layer hands on
+:math:`w_o h_o K^2 d_o`, a fully connected layer :math:`u_i u_o` (5), and a layer outputs
 :math:`w_o h_o d_o` elements.
 
-**The paper's arithmetic** (``arithmetic="paper"``) keeps the printed forms, which leave out
-the padding in (1) and (3), the "+ 1" in (6), and the floor in both:
+**The paper's arithmetic** (``arithmetic="paper"``) keeps the printed forms, which omit the padding
+in (1) and (3), the "+ 1" in (6), and the floor in both:
 
 .. math::
 
@@ -47,13 +47,13 @@ Arithmetic: TypeAlias = Literal["exact", "paper"]
 
 
 def _window(size: int, kernel_size: int, stride: int, padding: int) -> int:
-    """Return how many positions a sliding window has along one side of ``size`` pixels."""
+    """Return the number of positions of a sliding window along a side of ``size`` pixels."""
     return (size + 2 * padding - kernel_size) // stride + 1
 
 
 @dataclass(frozen=True)
 class _WindowLayer:
-    """What convolutions and pooling share: a square window that slides over the image."""
+    """Base of convolutions and pooling: a square window that slides over the image."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -104,13 +104,13 @@ class Conv2d(_WindowLayer):
     Parameters
     ----------
     in_channels, out_channels : int
-        Numbers :math:`d_i` and :math:`d_o` of input and output feature maps.
+        Numbers of input and output feature maps, :math:`d_i` and :math:`d_o`.
     kernel_size : int
         Side :math:`K` of the kernel, in pixels.
     stride, padding : int
         Stride :math:`s` and padding :math:`P` on each side, in pixels.
     batch_norm : bool
-        Whether a batch normalization follows: it adds parameters, no MACs.
+        Whether batch normalization follows: it adds parameters but no MACs.
 
     Examples
     --------
@@ -176,7 +176,7 @@ class DepthwiseConv2d(_WindowLayer):
 
     @property
     def out_channels(self) -> int:
-        """Number of output channels, which is that of the input."""
+        """Number of output channels, the same as of the input."""
         return self.channels
 
     def macs(self, input_shape: Shape, arithmetic: Arithmetic = "exact") -> float:
@@ -336,8 +336,8 @@ class Network:
     stages : tuple of Stage
         The ``J`` stages, in order.
     arithmetic : {"exact", "paper"}
-        How MACs and output elements are counted: as a real convolution does, or as (1) and
-        (6) are printed.
+        How MACs and output elements are counted: as in a real convolution, or as (1) and (6) are
+        printed.
 
     Raises
     ------
@@ -380,7 +380,7 @@ class Network:
             raise ValueError(f"Network.stages must hold at least one stage, got () in {self.name}")
         for stage in self.stages:
             check_instance("Network.stages", stage, Stage)
-        for _ in self.layers():  # a layer that does not fit the one before it raises here
+        for _ in self.layers():  # raises if a layer does not fit the one before it
             pass
 
     def layers(self) -> Iterator[tuple[int, Layer, Shape]]:
@@ -419,9 +419,9 @@ class Network:
 
     @cached_property
     def output_elements(self) -> NDArray[Any]:
-        """Elements that leave splitting point ``k = 0 .. J``; shape ``(J + 1,)``.
+        """Number of elements passed on at splitting point ``k = 0 .. J``; shape ``(J + 1,)``.
 
-        The first entry is the raw input, the last one the network's answer.
+        The first entry is the raw input, the last one the network's output.
         """
         last = {index: (layer, shape) for index, layer, shape in self.layers()}
         return np.array(
@@ -431,5 +431,5 @@ class Network:
 
     @property
     def split_names(self) -> tuple[str, ...]:
-        """Name of each splitting point ``k = 0 .. J``: what has run before the cut."""
+        """Name of each splitting point ``k = 0 .. J``: the last stage before the cut."""
         return ("input", *(stage.name for stage in self.stages))

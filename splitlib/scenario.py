@@ -1,9 +1,9 @@
 r"""The scenario: every number of the paper's Section IV, and the cost of each splitting point.
 
-What running the network costs at splitting point :math:`k` follows from the scenario alone.
-For one image, the device spends :math:`E_{l,k} = \sum_{j \le k} E_j` joules (8) on
-:math:`W_{0 \to k}` FLOPs (7), sends :math:`L_k` bits (10), and leaves :math:`W_{k+1 \to J}`
-FLOPs to the host (9). `Profile` holds these four.
+The cost of splitting point :math:`k` depends only on the scenario. For one image, the device
+spends :math:`E_{l,k} = \sum_{j \le k} E_j` joules (8) on :math:`W_{0 \to k}` FLOPs (7), sends
+:math:`L_k` bits (10), and leaves :math:`W_{k+1 \to J}` FLOPs to the host (9). `Profile` holds these
+four.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from splitlib.channel import PathLoss, dbm_to_watt, path_gain
 from splitlib.network import Network
 from splitlib.zoo import mobilenet_v2
 
-_THERMAL_NOISE = dbm_to_watt(-174.0)  # of a hertz of bandwidth
+_THERMAL_NOISE = dbm_to_watt(-174.0)  # per hertz
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Profile:
     offload_bits : ndarray
         Bits to send; 0 at ``k = J``.
     local_energy : ndarray
-        Energy that the device spends on computing up to ``k``, in J, equation (8) for one image.
+        Energy of the device for computing up to ``k``, in J, equation (8) for one image.
     """
 
     local_flops: NDArray[np.float64]
@@ -47,16 +47,16 @@ class Profile:
 @suggest_fields
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """Everything that stays fixed during a run; the defaults are the paper's.
+    """Everything that is fixed during a run; the defaults are the paper's.
 
     Vary it with ``Scenario(distance=20)`` or `dataclasses.replace`. The fields from ``path_loss``
-    on are the readings that the paper leaves open; what each is worth is weighed in the chapter on
-    assumptions. One more stands in the network: its ``arithmetic``.
+    on are readings that the paper leaves open, as is the network's ``arithmetic``; the chapter on
+    assumptions shows how much each one matters.
 
     Parameters
     ----------
     network : Network
-        The DNN that both sides hold.
+        The DNN, present on both device and host.
     device, host : Board
         The device needs energy constants, the edge host does not.
     alpha_max : float
@@ -72,7 +72,7 @@ class Scenario:
     p_min, p_max : float
         Limits of the transmit power, in W, ``0 < p_min <= p_max``.
     arrival_rate : float
-        Mean number of new images in a slot, from 0 to 1e9.
+        Mean number of new images per slot, from 0 to 1e9.
     d_avg : float
         Limit of the mean end-to-end delay, in s.
     d_max : float
@@ -82,20 +82,20 @@ class Scenario:
     bits_per_element : int
         Bits that encode one element of the input or of a feature map.
     path_loss : {"close_in", "friis", "distance"}
-        How the exponent acts; see `splitlib.channel.path_gain`.
+        Model of the path loss; see `splitlib.channel.path_gain`.
     fading_power : float
-        Mean E|g|² of the fading, positive. Of "unit variance" it is 1 if the complex amplitude
-        has it, 2 if each of its two parts has it, 4 / (4 - π) = 4.66 if its magnitude has it.
+        Mean E|g|² of the fading, positive. "Unit variance" gives 1 if it refers to the complex
+        amplitude, 2 if to each of its two parts, and 4 / (4 - π) = 4.66 if to its magnitude.
     alpha_min : float
-        A smaller availability of the host is raised to it, in [0, alpha_max].
+        Least availability of the host, in [0, alpha_max]; smaller values are raised to it.
     local_energy_per : {"image", "slot"}
-        Whether (8) is the energy for one image, or, as printed, for all of a slot.
+        Whether (8) is the energy per image or, as printed, per slot.
     raw_bits_per_element : int, optional
         Bits that encode one element of the input, by default ``bits_per_element``.
     flops_per_mac : int
-        Floating-point operations of one multiply-accumulate operation.
+        Floating-point operations per multiply-accumulate operation.
     split_objective : {"step", "surrogate"}
-        Whether the splitting point minimizes (17) with the step, or with the line in its place.
+        Whether the splitting point minimizes (17) with the step or with its linear surrogate.
 
     Raises
     ------
@@ -143,7 +143,7 @@ class Scenario:
                     f"{low} must not exceed {high} = {getattr(self, high)!r},"
                     f" got {getattr(self, low)!r}"
                 )
-        _ = self.path_gain  # refuses what lies beyond all floats
+        _ = self.path_gain  # raises if no float can hold it
 
     @cached_property
     def profile(self) -> Profile:

@@ -1,7 +1,7 @@
-r"""How sure a number is: intervals over seeds, over the batches of one run, and for a tail.
+r"""Confidence intervals: over seeds, over the batches of one run, and for a tail exponent.
 
 Every interval has a level, by default 95 %: that share of such intervals covers the true value.
-Between methods or readings, take the interval of the *difference* on equal seeds (common random
+To compare methods or readings, use the interval of the *difference* on equal seeds (common random
 numbers), not the difference of two intervals.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Interval(NamedTuple):
-    """An estimate and the ends of its confidence interval; NaN where there is none."""
+    """An estimate and the ends of its confidence interval; NaN if there is no interval."""
 
     value: float
     lower: float
@@ -29,13 +29,14 @@ class Interval(NamedTuple):
 def confidence_interval(data: xr.DataArray, level: float = 0.95) -> xr.Dataset:
     """Return mean and confidence interval over independent seeds.
 
-    Student's t interval of the mean: it assumes that the mean exists and that the seeds' values
-    are close to normal. The mean delay of full offloading fulfils neither; see the book.
+    This is Student's t interval of the mean. It assumes that the mean exists and that the values
+    of the seeds are close to normal. Neither holds for the mean delay of full offloading; see the
+    book.
 
     Parameters
     ----------
     data : xarray.DataArray
-        With a dimension ``seed``; with a single one the bounds are NaN.
+        With a dimension ``seed``; the bounds are NaN if there is only one.
     level : float
         In (0, 1).
 
@@ -71,7 +72,7 @@ def confidence_interval(data: xr.DataArray, level: float = 0.95) -> xr.Dataset:
 
 
 def over_seeds(data: xr.DataArray, level: float = 0.95) -> Interval:
-    """Return `confidence_interval` of data that have no dimension but ``seed``.
+    """Return `confidence_interval` of data whose only dimension is ``seed``.
 
     Parameters
     ----------
@@ -106,14 +107,14 @@ def over_seeds(data: xr.DataArray, level: float = 0.95) -> Interval:
 def batch_means(series: ArrayLike, n_batches: int = 30, level: float = 0.95) -> Interval:
     r"""Return the mean of a correlated series, with an interval by the method of batch means.
 
-    The series is cut into batches, long compared with its memory, so that their means are nearly
-    independent and normal; Student's t interval over these means is the result (Law, Simulation
-    Modeling and Analysis, 5th ed., sec. 9.5.3).
+    The series is cut into batches. If they are long compared with its memory, their means are
+    nearly independent and normal; the result is Student's t interval over these means (Law,
+    Simulation Modeling and Analysis, 5th ed., sec. 9.5.3).
 
     Parameters
     ----------
     series : array_like of shape (n,)
-        In the order of time; what does not fill a batch is left out at the start.
+        In order of time; values at the start that do not fill a batch are left out.
     n_batches : int
         At least 2, at most n.
     level : float
@@ -149,7 +150,7 @@ def batch_means(series: ArrayLike, n_batches: int = 30, level: float = 0.95) -> 
 
 
 def tail_exponent(samples: ArrayLike, n_largest: int, level: float = 0.95) -> Interval:
-    r"""Return the exponent a of a tail :math:`\Pr\{X > x\} \sim c x^{-a}`, by Hill's estimator.
+    r"""Return the exponent a of a tail :math:`\Pr\{X > x\} \sim c x^{-a}` by Hill's estimator.
 
     With :math:`x_1 \ge \dots \ge x_m` the largest of the samples, the estimate is
     :math:`1 / \frac{1}{m - 1} \sum_{i < m} \ln (x_i / x_m)` and its relative standard error
@@ -161,7 +162,7 @@ def tail_exponent(samples: ArrayLike, n_largest: int, level: float = 0.95) -> In
     samples : array_like
         Independent, of any shape.
     n_largest : int
-        How many of the largest, m, are used: at least 2, fewer than the samples.
+        Number m of largest samples used: at least 2, fewer than all.
     level : float
         In (0, 1).
 

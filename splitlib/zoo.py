@@ -1,4 +1,4 @@
-"""Networks that are ready to use."""
+"""Ready-made networks."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def mobilenet_v2(
 ) -> Network:
     """Return MobileNetV2 of width 1 with the paper's 20 splitting points.
 
-    Splitting point 0 is the raw image, 1 lies after the stem, 2 to 18 after each of the 17
-    inverted residual blocks, and 19 is full local inference (last convolution, pooling and
-    classifier on the device as well).
+    Splitting point 0 is the raw image, 1 is after the stem, 2 to 18 are after the 17 inverted
+    residual blocks, and 19 is full local inference (with last convolution, pooling and classifier
+    on the device).
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def mobilenet_v2(
 def _inverted_residual(
     in_channels: int, out_channels: int, stride: int, expansion: int
 ) -> tuple[Layer, ...]:
-    """Return expansion, depthwise convolution and projection (the first only where it acts)."""
+    """Return expansion (omitted if the factor is 1), depthwise convolution and projection."""
     hidden = in_channels * expansion
     expand = (Conv2d(in_channels, hidden, 1),) if expansion != 1 else ()
     return (

@@ -1,9 +1,9 @@
-"""The slider panel: move V and β and watch the controller change its mind.
+"""The slider panel: move V and β and watch the controller adapt.
 
 The panel runs the whole simulation in the browser, from the same source as `splitlib.simulate`
 (see `splitlib.explorer.transpile`) and on the trace of `splitlib.page_trace`. It therefore works
-in a page without a kernel; where there is one, Python and the sliders follow each other. Needs
-what ``pip install splitlib[explorer]`` brings.
+on a page without a kernel; if there is a kernel, Python and the sliders stay in sync. It needs
+``pip install splitlib[explorer]``.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ CURVE_V = [float(f"{digit}e{power}") for power in range(-4, 2) for digit in (1, 
 
 
 class _Slider(NamedTuple):
-    """What a slider moves, and between which values it can, in its own unit."""
+    """A slider: the value it controls, and its range in its own unit."""
 
     field: str  # of the scenario, or V
     trait: str  # of the panel
-    per_si: float  # how many of the slider's units one SI unit is
+    per_si: float  # slider units per SI unit
     label: str
     spoken: str
     low: float
@@ -49,7 +49,7 @@ class _Slider(NamedTuple):
     readout: str
 
     def widget(self) -> ipywidgets.Widget:
-        """Return the standard widget, not yet at any value."""
+        """Return the standard widget, not yet set to its value."""
         scale = math.log10 if self.log else float
         make = ipywidgets.FloatLogSlider if self.log else ipywidgets.FloatSlider
         slider = make(
@@ -60,8 +60,8 @@ class _Slider(NamedTuple):
             description=self.label,
             tooltip=self.spoken,
             readout_format=self.readout,
-            # The panel follows a slider that is dragged. If the slider told so itself, it would
-            # first move every value to its nearest step, even where nobody touches it.
+            # The panel itself follows a drag. With continuous updates, the slider would round
+            # every value to its nearest step, even if nobody touches it.
             continuous_update=False,
             style={"description_width": "104px"},
         )
@@ -69,12 +69,12 @@ class _Slider(NamedTuple):
         return slider
 
     def from_si(self, value: float) -> float:
-        """Return a value of the scenario in the slider's unit, so that 0.07 s are 70 ms."""
+        """Return a value of the scenario in the slider's unit, without rounding noise."""
         short = float(f"{value * self.per_si:.12g}")
         return short if short / self.per_si == value else float(value * self.per_si)
 
     def move(self, slider: ipywidgets.Widget, value: float) -> None:
-        """Put the slider to a value, and widen it where it is too short for it."""
+        """Set the slider to a value, and extend its range if needed."""
         at = math.log10(value) if self.log else value
         slider.min, slider.max = min(slider.min, at), max(slider.max, at)
         slider.value = value
@@ -117,7 +117,7 @@ _SLIDERS = (
 
 
 class _Panel(anywidget.AnyWidget):
-    """The part that simulates and draws. All that it needs are its traits."""
+    """The part that simulates and draws. All its input is in its traits."""
 
     _esm = (
         f"const WORKER = {json.dumps(to_javascript() + (_FOLDER / 'worker.js').read_text())};\n"
@@ -125,7 +125,7 @@ class _Panel(anywidget.AnyWidget):
     )
     _css = (_FOLDER / "style.css").read_text()
 
-    # Where the sliders stand, each in its own unit.
+    # Values of the sliders, each in its own unit.
     V = traitlets.Float().tag(sync=True)
     path_loss_exponent = traitlets.Float().tag(sync=True)
     alpha_max = traitlets.Float().tag(sync=True)
@@ -135,20 +135,20 @@ class _Panel(anywidget.AnyWidget):
     d_max_ms = traitlets.Float().tag(sync=True)
     epsilon = traitlets.Float().tag(sync=True)
     p_max_mw = traitlets.Float().tag(sync=True)
-    initial = traitlets.Dict().tag(sync=True)  # where "reset" puts them
-    more = traitlets.Bool(False).tag(sync=True)  # whether those below the first two show
+    initial = traitlets.Dict().tag(sync=True)  # values that "reset" restores
+    more = traitlets.Bool(False).tag(sync=True)  # whether all sliders show, not only the first two
 
-    rivals: Any = traitlets.List().tag(sync=True)  # names of the policies that are drawn as well
+    rivals: Any = traitlets.List().tag(sync=True)  # names of the policies drawn as well
 
-    # What no slider moves.
+    # Values that no slider changes.
     sliders = traitlets.Dict().tag(sync=True)
     split_names: Any = traitlets.List().tag(sync=True)
     constants = traitlets.Dict().tag(sync=True)
     policies = traitlets.Dict().tag(sync=True)
-    offered: Any = traitlets.List().tag(sync=True)  # those that one may choose, in their order
+    offered: Any = traitlets.List().tag(sync=True)  # names of possible rivals, in order
     python_only: Any = traitlets.List().tag(
         sync=True
-    )  # labels of those that the page cannot follow
+    )  # labels of the policies that the page cannot run
     curve_V: Any = traitlets.List().tag(sync=True)
     tolerance = traitlets.Float().tag(sync=True)
     n_slots = traitlets.Int().tag(sync=True)
@@ -163,21 +163,21 @@ class Explorer(ipywidgets.VBox):
     Parameters
     ----------
     scenario : Scenario, optional
-        Where the sliders start, and what they do not move; by default the paper's. Its arrival
-        rate may be at most `splitlib.mrg32k3a.MAX_ARRIVAL_RATE`.
+        Initial values of the sliders, and all values without a slider; by default the paper's. Its
+        arrival rate may be at most `splitlib.mrg32k3a.MAX_ARRIVAL_RATE`.
     V : float
-        Where the slider of V starts, in s²/J, positive.
+        Initial value of V, in s²/J, positive.
     n_slots, burn_in : int
         As for `splitlib.simulate`.
     seed : int
         As for `splitlib.page_trace`.
     rivals : sequence of str
-        Which other policies are drawn and listed beside the adaptive one, see `Explorer.rivals`.
+        Other policies to draw and list beside the adaptive one, see `Explorer.rivals`.
 
     Attributes
     ----------
     panel : anywidget.AnyWidget
-        The part that simulates and draws. Its traits are where the sliders stand, each in the
+        The part that simulates and draws. Its traits hold the values of the sliders, each in the
         slider's unit: ``explorer.panel.observe(handler, "V")`` calls ``handler`` at each move.
 
     Raises
@@ -234,7 +234,7 @@ class Explorer(ipywidgets.VBox):
             tooltip="availability, load, distance, limits and power",
             layout=ipywidgets.Layout(width="110px"),
         )
-        # Links that live in the page, since they have to work without a kernel.
+        # Links in the browser, because they must work without a kernel.
         self._links = [
             ipywidgets.jslink((slider, "value"), (self.panel, trait))
             for trait, slider in self._sliders.items()
@@ -259,13 +259,13 @@ class Explorer(ipywidgets.VBox):
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario that the sliders stand for; setting it moves them."""
+        """The scenario set by the sliders; setting it moves them."""
         moved = {
             slider.field: getattr(self.panel, slider.trait) / slider.per_si
             for slider in _SLIDERS
             if slider.field != "V"
         }
-        # 10 to the power of a slider's lower end may lie a rounding error below these.
+        # 10 to the power of a slider's lower end may be a rounding error below these.
         moved["p_max"] = max(moved["p_max"], self._scenario.p_min)
         moved["alpha_max"] = max(moved["alpha_max"], self._scenario.alpha_min)
         return dataclasses.replace(self._scenario, **moved)
@@ -308,11 +308,11 @@ class Explorer(ipywidgets.VBox):
 
     @property
     def rivals(self) -> list[str]:
-        """Names of the policies drawn beside the adaptive one; setting it chooses others.
+        """Names of the policies drawn beside the adaptive one; setting it changes them.
 
-        Any of `splitlib.POLICIES` but the three that are always drawn. Not offered are those for
-        which the network is too short, and those that decide slot by slot in Python or look at the
-        trace without saying how (`splitlib.policies.Hindsight`): the page lists these by name.
+        Any of `splitlib.POLICIES` except the three that are always drawn and those for which the
+        network is too short. The page cannot run policies that decide slot by slot in Python, or
+        that look at the trace without a `splitlib.policies.Hindsight`; it lists their names.
         """
         return list(self.panel.rivals)
 
@@ -328,45 +328,45 @@ class Explorer(ipywidgets.VBox):
         self.panel.initial = {**self.panel.initial, "rivals": self.rivals}
 
     def _offered(self, names: Sequence[str]) -> list[str]:
-        """Return those of some policies that the page offers, in its order."""
+        """Return those ``names`` that the page offers, in its order."""
         return [name for name in self.panel.offered if name in names]
 
     def _move(self, values: dict[str, float]) -> None:
-        """Put sliders and panel to ``values``, and let "reset" come back to them."""
+        """Set sliders and panel to ``values``, which "reset" then restores."""
         for slider in _SLIDERS:
             if slider.trait in values:
-                # The panel first: a page that answers late then answers with the slider.
+                # The panel first, so that a late answer from the page agrees with the slider.
                 setattr(self.panel, slider.trait, values[slider.trait])
                 slider.move(self._sliders[slider.trait], values[slider.trait])
         self.panel.initial = {**self.panel.initial, **values}
 
     @property
     def trace(self) -> Trace:
-        """The trace that is shown, burn-in included."""
+        """The trace in use, including burn-in."""
         return page_trace(self.scenario, self.panel.n_slots, self.panel.seed)
 
     def result(self) -> Result:
-        """Return what `splitlib.simulate` finds for exactly what is shown."""
+        """Return the result of `splitlib.simulate` for exactly the values shown."""
         return simulate(self.scenario, self.trace, V=self.V, burn_in=self.panel.burn_in)
 
 
-#: Policies that need no choice to be drawn.
+#: Policies that are always drawn.
 _ALWAYS_DRAWN = ("adaptive", "full_offloading", "full_local")
 
 
 class _Unseen:
-    """In place of a trace where there is none yet: nothing can be decided by it."""
+    """Placeholder for a trace; raises `_NeedsTrace` on any access."""
 
     def __getattr__(self, name: str) -> NoReturn:
         raise _NeedsTrace
 
 
 class _NeedsTrace(Exception):
-    """A policy that does not say that it knows the trace in hindsight looks at it all the same."""
+    """A policy registered without `splitlib.policies.Hindsight` looks at the trace."""
 
 
 def _rules_of(policy: policies.Policy, scenario: Scenario) -> list[Rule] | None:
-    """Return the rules by which the page can follow a policy, or None if there are none."""
+    """Return the rules with which the page can run a policy, or None if it cannot."""
     if policy.hindsight:
         return policy.hindsight.rules(scenario)
     try:
@@ -377,9 +377,9 @@ def _rules_of(policy: policies.Policy, scenario: Scenario) -> list[Rule] | None:
 
 
 def _policies_of(scenario: Scenario) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Return as data all policies that the page can follow, and the labels of the others.
+    """Return as data all policies that the page can run, and the labels of the others.
 
-    Those for which the network is too short are left out.
+    Policies for which the network is too short are left out.
     """
     followed, others = {}, []
     for name, policy in policies.POLICIES.items():
@@ -399,7 +399,7 @@ def _policies_of(scenario: Scenario) -> tuple[dict[str, dict[str, Any]], list[st
 
 
 def _as_data(rule: Rule) -> dict[str, Any]:
-    """Return a rule as the page gets it; limits are left to the sliders."""
+    """Return a rule as data for the page; the sliders set the limits."""
     names = "local_delay", "remote_delay", "offload_bits", "local_energy"
     return {
         "splits": rule.splits.tolist(),

@@ -1,7 +1,7 @@
-"""Turn plain scalar Python functions into JavaScript, so that no loop is written twice.
+"""Translate plain scalar Python functions to JavaScript, so that no loop is written twice.
 
-PScript does the work; what is added is what it cannot know: which functions, the numbers that
-they find in their modules, and where JavaScript keeps `math`.
+PScript does the work; this module adds the choice of functions, the constants of their modules,
+and the JavaScript equivalent of `math`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pscript
 
 from splitlib import bound, channel, kernel, mrg32k3a, policies
 
-#: What the page runs; a function stands after those that it calls.
+#: Functions that the page runs; each comes after those that it calls.
 FUNCTIONS: tuple[Callable[..., Any], ...] = (
     channel.unchecked_path_gain,
     mrg32k3a.next_uniform,
@@ -38,18 +38,18 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
     policies.least_within,
 )
 
-#: Members of `math` that JavaScript's ``Math`` has under another name, or not at all.
+#: Members of `math` that have another name in JavaScript's ``Math``, or are missing there.
 _CONSTANTS = {"e": "Math.E", "pi": "Math.PI", "inf": "Infinity"}
 
 
 def to_javascript(functions: tuple[Callable[..., Any], ...] = FUNCTIONS) -> str:
-    """Return a script that defines ``functions`` and all that they need.
+    """Return a script that defines ``functions`` and everything they need.
 
     Parameters
     ----------
     functions : tuple of functions
         Plain scalar Python: numbers, indexed arrays, loops over `range`, `min`, `max`, `float`,
-        and what `math` and JavaScript's ``Math`` have in common.
+        and the members that `math` shares with JavaScript's ``Math``.
 
     Returns
     -------
@@ -59,9 +59,9 @@ def to_javascript(functions: tuple[Callable[..., Any], ...] = FUNCTIONS) -> str:
     Raises
     ------
     pscript.JSError
-        If PScript cannot take a function.
+        If PScript cannot translate a function.
     ValueError
-        If two modules have a constant of the same name and different values.
+        If two modules define a constant with different values.
 
     Examples
     --------
@@ -98,19 +98,19 @@ def _function_tree(function: Callable[..., Any]) -> ast.FunctionDef:
     if ast.get_docstring(tree) is not None:
         del tree.body[0]
     tree = _RowsFirst().visit(tree)
-    # Else each + and == would become a call that asks what its operands are.
+    # Otherwise each + and == would become a call that checks the types of its operands.
     tree.body = [*ast.parse("PSCRIPT_OVERLOAD = False").body, *tree.body]
     return ast.fix_missing_locations(tree)
 
 
 class _RowsFirst(ast.NodeTransformer):
-    """Looks up rows, such as ``table[i]`` of ``table[i][k]``, before the loop that they stay in.
+    """Moves the lookup of rows, such as ``table[i]`` in ``table[i][k]``, out of loops over k.
 
-    Compilers do this by themselves; browsers do not, and the page's curve takes half as long again.
+    Compilers do this by themselves; browsers do not, and the page's curve would take 50 % longer.
     """
 
     def visit_For(self, loop: ast.For) -> list[ast.stmt]:
-        """Return the loop, after the assignments of its rows."""
+        """Return the assignments of its rows, and then the loop."""
         self.generic_visit(loop)
         changing = {each.id for each in ast.walk(loop) if _is_written(each)}
         rows: dict[str, ast.expr] = {}
@@ -126,7 +126,7 @@ class _RowsFirst(ast.NodeTransformer):
 
 
 def _always_reached(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what a loop looks at in every round: nothing that depends on a condition."""
+    """Yield the nodes that every iteration evaluates, skipping those under a condition."""
     yield node
     if not isinstance(node, ast.If):
         for child in ast.iter_child_nodes(node):

@@ -1,6 +1,6 @@
-// Draws what the worker computes. WORKER, the worker's script, stands above this text.
+// Draws the results of the worker. WORKER, the worker's script, is defined above this text.
 
-// What a job takes from the model as it is.
+// Traits that a job copies from the model.
 const FIXED = [
   "policies", "offered", "rivals", "split_names", "curve_V", "tolerance", "state", "seed", "n_slots",
   "burn_in",
@@ -13,7 +13,7 @@ const PRESETS = [
   ["4", { path_loss_exponent: 4 }],
   ["4.7", { path_loss_exponent: 4.7 }],
 ];
-const PAUSE = 600; // ms without a change, after which a screen reader is told
+const PAUSE = 600; // ms without a change before screen readers are told
 
 function render({ model, el }) {
   const root = document.createElement("div");
@@ -47,7 +47,7 @@ function render({ model, el }) {
   let aloud;
   let asked = false;
 
-  // Once for all that changes together, so that nothing in between is computed.
+  // Once for all simultaneous changes, so that no intermediate state is computed.
   const ask = () => {
     if (!asked) {
       queueMicrotask(() => {
@@ -61,7 +61,7 @@ function render({ model, el }) {
     if (!shown.point) return;
     const state = { ...shown, fresh: shown.curve?.key === shown.key, rivals: rivalsOf(shown) };
     part("numbers").innerHTML = numbers(state);
-    document.documentElement.classList.add("explorer-runs"); // a still picture may go
+    document.documentElement.classList.add("explorer-runs"); // hides the still picture
     part("charts").innerHTML = charts(state, part("charts").clientWidth);
     part("compared").innerHTML = comparison(state);
     part("said").textContent = said(state);
@@ -121,7 +121,7 @@ function render({ model, el }) {
   model.on("change:more", unfold);
   const size = new ResizeObserver(paint);
   size.observe(part("charts"));
-  let tries = 100; // the sliders may come later than this view, or not at all
+  let tries = 100; // the sliders may appear after this view, or never
   const labelling = setInterval(() => {
     unfold();
     if (attachSliders(root, model) || --tries === 0) clearInterval(labelling);
@@ -139,7 +139,7 @@ function render({ model, el }) {
 
 export default { render };
 
-// What the worker is to compute, in SI units.
+// The job for the worker, in SI units.
 function jobOf(model) {
   const setting = { ...model.get("constants") };
   for (const [name, { field, per_si }] of Object.entries(model.get("sliders"))) {
@@ -149,7 +149,7 @@ function jobOf(model) {
   return { setting, ...fixed };
 }
 
-// Offer the policies that are not always drawn, each with the number that it has everywhere.
+// Offer the policies that are not always drawn, each with its usual number.
 function offerRivals(root, model) {
   const [policies, names] = [model.get("policies"), model.get("offered")];
   const chosen = model.get("rivals").filter((name) => names.includes(name));
@@ -179,8 +179,8 @@ function offerRivals(root, model) {
   names.forEach((name, i) => group.children[i].setAttribute("aria-pressed", chosen.includes(name)));
 }
 
-// Give each slider its name and value for screen readers, and follow it while it is dragged; tell
-// whether all were there.
+// Give each slider a name and value for screen readers, and follow it while it is dragged; return
+// whether all sliders were found.
 function attachSliders(root, model) {
   const panel = root.closest(".splitlib-panel");
   let complete = Boolean(panel);
@@ -203,7 +203,7 @@ function attachSliders(root, model) {
       model.set(name, meant(value));
       model.save_changes();
     });
-    // The slider has just told its own position, which on a log scale is the exponent.
+    // The slider has just announced its raw position, which on a log scale is the exponent.
     noUiSlider.on("set.splitlib", ([value]) => tellValue(handle, meant(value)));
   }
   return complete;
@@ -213,7 +213,7 @@ function tellValue(handle, value) {
   handle.setAttribute("aria-valuetext", Number(value.toPrecision(4)));
 }
 
-// Tell screen readers where each slider stands exactly, which may be between two steps.
+// Tell screen readers the exact value of each slider, which may be between two steps.
 function tellValues(root, model) {
   const panel = root.closest(".splitlib-panel");
   for (const name of Object.keys(model.get("sliders"))) {
@@ -222,7 +222,7 @@ function tellValues(root, model) {
   }
 }
 
-// ---- what is said ----
+// ---- text ----
 
 const digits = (value, places) => value.toLocaleString("en", {
   minimumFractionDigits: places, maximumFractionDigits: places,
@@ -233,13 +233,13 @@ const percent = (share) => `${twoPlaces(100 * share).replace("-", "−")} %`;
 
 const twoPlaces = (value) => digits(value, 2);
 
-// A delay with the unit that suits it.
+// A delay in a suitable unit.
 function duration(seconds, write = short) {
   return seconds >= 1 ? `${write(seconds)} s` : `${write(1e3 * seconds)} ms`;
 }
 
-// How a mean keeps its limit. While a queue has settled, the mean may exceed its limit by what the
-// queue still grew by.
+// Whether a mean keeps its limit. In a settled run it may exceed the limit by the remaining growth
+// of the queue.
 function verdict(value, limit, settled, text) {
   if (value <= limit) return { kind: "kept", text: `✓ at most ${text}` };
   if (settled) return { kind: "kept", text: `≈ at ${text}` };
@@ -254,8 +254,7 @@ function verdicts({ point, job }) {
   };
 }
 
-// The chosen rivals: number, label, the run if there is one yet, and whether it belongs to what is
-// shown.
+// The chosen rivals: number, label, the run (if any yet), and whether it matches the values shown.
 function rivalsOf({ job, key, found }) {
   return job.rivals.filter((name) => job.offered.includes(name)).map((name) => {
     const { label, rules } = job.policies[name];
@@ -287,7 +286,7 @@ function numbers(state) {
     <p class="${kind}">${name} <b>${value}</b> <span>${text}</span></p>`).join("");
 }
 
-// The chosen rivals below the adaptive method, in words and numbers.
+// A table of the adaptive method and the chosen rivals.
 function comparison(state) {
   const { point, rivals, job } = state;
   if (!rivals.length || !hasImages(state)) return "";
@@ -317,7 +316,7 @@ function rowHead(sign, text) {
   return `<th scope="row"><svg width="13" height="11" aria-hidden="true">${sign}</svg> ${text}</th>`;
 }
 
-// How a policy keeps both limits together.
+// Whether a policy keeps both limits.
 function keeps(run, { d_avg, epsilon }, delaySettled, outageSettled) {
   const delay = verdict(run.mean_delay, d_avg, delaySettled, "");
   const outage = verdict(run.outage, epsilon, outageSettled, "");
@@ -349,7 +348,7 @@ function spoken(state) {
     + `${point.settled ? "settled" : "not settled"}.`;
 }
 
-// Numbers at full precision, for whoever checks them.
+// Store the numbers at full precision in attributes, for tests.
 function publish(root, { point, job, fresh, rivals }) {
   const { samples, split_histogram, queue_growth, ...scalars } = point;
   for (const [name, value] of Object.entries(scalars)) root.dataset[camel(name)] = value;
@@ -363,10 +362,10 @@ function publish(root, { point, job, fresh, rivals }) {
 
 const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 
-// ---- what is drawn ----
+// ---- charts ----
 
-const LONGEST_NAME = 12; // letters of a splitting point's name under its bar
-const LETTER = 6.6; // px that a letter takes
+const LONGEST_NAME = 12; // most letters of a splitting point's name under its bar
+const LETTER = 6.6; // width of a letter in px
 const MARGIN = { left: 44, right: 12, top: 22, bottom: 32 };
 
 function charts(state, width) {
@@ -407,14 +406,14 @@ function ticks(low, high, log, count = 5) {
   return values;
 }
 
-// A network's names, as they are given, inside the drawing.
+// Escape a name from the network for use in the drawing.
 function escaped(name) {
   const text = document.createElement("span");
   text.textContent = name;
   return text.innerHTML.replaceAll('"', "&quot;");
 }
 
-// A frame with title, axes and grid; `draw` puts the rest into it, given the two scales.
+// A frame with title, axes and grid; `draw` gets the two scales and draws the rest.
 function chart({ width, height }, { title, xLabel, x, y, about, draw, names, margin = {} }) {
   const m = { ...MARGIN, ...margin };
   const box = { left: m.left, right: width - m.right, top: m.top, bottom: height - m.bottom };
@@ -449,7 +448,7 @@ function mark(kind, x, y, className, about) {
   return `<path class="${className}" transform="translate(${x},${y})" d="${MARKS[kind]}"><title>${about}</title></path>`;
 }
 
-// The points of the adaptive method over all V, the two benchmarks and where the sliders stand.
+// The points of the adaptive method over all V, the two benchmarks, and the current point.
 function tradeoff(state, read, format, kept) {
   const { point, curve, fresh } = state;
   const old = curve && hasImages({ point: curve.local }) ? curve : null;
@@ -460,7 +459,7 @@ function tradeoff(state, read, format, kept) {
       const inside = (value) => Math.min(Math.max(sy(Math.max(value, 1e-300)), box.top), box.bottom);
       const x = (run) => sx(100 * run.energy_saving);
       const y = (run) => inside(read(run));
-      const taken = []; // places of the texts beside the benchmarks
+      const taken = []; // positions of the benchmarks' texts
       const none = (run) => (read(run) > 0 ? "" : " (0)"); // a log axis cannot show it
       let drawing = "";
       if (old) {
@@ -489,7 +488,7 @@ function tradeoff(state, read, format, kept) {
   };
 }
 
-// Full offloading, at the edge of the chart where it lies outside, and then with its numbers.
+// Full offloading; if it is outside the chart, it is drawn at the edge with its numbers.
 function offloadingMark(run, x, y, box, isAbove, format, taken) {
   const isLeft = x < box.left;
   const [left, top] = [isLeft ? box.left + 10 : x, isAbove ? y + 8 : y];
@@ -503,9 +502,8 @@ function offloadingMark(run, x, y, box, isAbove, format, taken) {
     <text x="${left + side}" y="${top + 4}" text-anchor="${anchor}">${text}</text>`;
 }
 
-// The rivals, those outside at the edge of the chart. Where several stand close to each other they
-// share one text; texts make way for each other and for those of the benchmarks, whose places are
-// `taken`.
+// The rivals; those outside the chart are drawn at its edge. Rivals close to each other share one
+// text; texts avoid each other and those of the benchmarks, whose positions are in `taken`.
 function rivalMarks(rivals, box, taken) {
   const groups = [];
   let drawing = "";
@@ -538,8 +536,8 @@ function rivalMarks(rivals, box, taken) {
   return drawing;
 }
 
-// From where energy savings are drawn: 0, or further down where some setting spends more than
-// full local inference.
+// The range of energy savings to draw: from about 0, or lower if some run spends more than full
+// local inference.
 function savings({ point, curve }) {
   const all = [point, ...(curve?.points ?? [])].map((run) => 100 * run.energy_saving);
   const least = Math.min(0, ...all.filter(Number.isFinite));

@@ -1,22 +1,22 @@
-// Runs the simulation beside the page, so that no slider ever waits for it. The functions that it
-// calls in snake_case are splitlib's own, turned into JavaScript; they stand above this text.
+// Runs the simulation in the background, so that no slider waits for it. Functions in snake_case
+// are splitlib's own, translated to JavaScript; their code precedes this text.
 //
 // A job holds the setting, the rules of all policies, the weights V of the trade-off curve and the
 // names of the chosen rivals. The point at the job's own V is always finished and sent first. Curve
-// and rivals follow in time slices and are given up when a new job arrives; every run that was
-// finished and still holds for the new job is kept.
+// and rivals follow in time slices and are dropped when a new job arrives; finished runs that are
+// still valid for the new job are kept.
 
 const SAMPLES = 400; // of the virtual queues over the slots
-const SLICE = 4; // ms in the background, after which a new job is looked for
-const PAUSE = 50; // ms without a new job, after which the background begins: not while one drags
-const NEWS = 150; // ms after which those rivals are sent that are ready, before all are
+const SLICE = 4; // ms of background work between checks for a new job
+const PAUSE = 50; // ms without a new job before background work starts, to stay idle during a drag
+const NEWS = 150; // ms after which finished rivals are sent, even if others are still running
 
 let next = null;
 let working = false;
 let wake = () => {}; // ends a pause
 let uniforms;
-const filled = {}; // arrays over the slots, by name, and what they follow from
-let kept = {}; // runs, by rule and V, and what they hold for
+const filled = {}; // arrays over the slots, by name, with the values they depend on
+let kept = {}; // runs, by rule and V, with the key of the job they are valid for
 
 onmessage = ({ data }) => {
   next = data;
@@ -43,12 +43,12 @@ async function work() {
   }
 }
 
-// What all runs follow from, but for their rule and V.
+// Everything that all runs depend on, except their rule and V.
 function keyOf({ setting: { V, ...setting }, policies, rivals, ...others }) {
   return JSON.stringify({ setting, ...others, adaptive: policies.adaptive });
 }
 
-// Go through a task step by step, and give it up when a new job arrives.
+// Run a task step by step, and drop it when a new job arrives.
 async function inSlices(task) {
   if (task.next().done) return;
   await pause();
@@ -82,10 +82,10 @@ function* background(job, key) {
   postMessage({ kind: "rivals", key, V, runs });
 }
 
-// What takes long comes last.
+// Used to run the slowest policies last.
 const effort = ({ choice, rules }) => (choice === "best prices" ? Infinity : rules.length);
 
-// Run all slots for several V side by side, but for those V for which that was done before.
+// Run all slots for several V side by side, except for V that were run before.
 function* keptRuns(job, rule, weights) {
   const nameOf = (V) => JSON.stringify([rule, rule.virtual_queues && V]);
   const missing = weights.filter((V) => !kept.runs.has(nameOf(V)));
@@ -99,7 +99,7 @@ function* keptRuns(job, rule, weights) {
       milliseconds += performance.now() - start;
       if (!step.done) yield;
     }
-    for (const { samples, ...numbers } of step.value) { // nobody draws the queues of these
+    for (const { samples, ...numbers } of step.value) { // their queues are never drawn
       kept.runs.set(nameOf(numbers.V), { ...numbers, milliseconds: milliseconds / missing.length });
     }
   }
@@ -160,7 +160,7 @@ function pause() {
   });
 }
 
-// Let messages in. A timer would wait for 4 ms.
+// Let messages arrive. A timer would wait for 4 ms.
 function breathe() {
   const { port1, port2 } = new MessageChannel();
   return new Promise((resolve) => {
@@ -172,8 +172,7 @@ function breathe() {
   });
 }
 
-// Fill the arrays of the trace and the limits of the rate, each only when what it follows from has
-// changed.
+// Fill the arrays of the trace and the limits of the rate, each only if its inputs have changed.
 function prepare({ setting, n_slots, state }) {
   const fill = (name, width, causes, how) => {
     const key = JSON.stringify([causes, n_slots, state]);
@@ -213,8 +212,8 @@ function newCosts(n_options) {
   return costs;
 }
 
-// Run all slots, a few at a time, for several V side by side; what is returned for each of them at
-// the end has the names of splitlib's Result.
+// Run all slots, a few at a time, for several V side by side. At the end, return an object for each
+// V with the names of splitlib's Result.
 function* simulate({ setting, split_names, n_slots, burn_in, tolerance }, rule, weights) {
   const n = weights.length;
   const options = { n: rule.splits.length, objective: numbers(rule.splits.length) };
@@ -232,14 +231,14 @@ function* simulate({ setting, split_names, n_slots, burn_in, tolerance }, rule, 
   };
   const exact = rule.rate === "exact" ? true : null;
   const stage_limit = rule.stage_limit ? setting[rule.stage_limit] : null;
-  const costs = n > 1 ? newCosts(options.n) : null; // of use to several V only
+  const costs = n > 1 ? newCosts(options.n) : null; // only several V can share costs
   const sums = { histogram: rows(n, options.n) };
   for (const name of SUMS) sums[name] = numbers(n);
   const series = ["gain", "availability", "arrivals", "limits"].flatMap((name) => filled[name].arrays);
   const samples = { slot: [0], Z: [0], H: [0] };
   const step = Math.ceil(n_slots / SAMPLES);
   let initial;
-  // Where nothing is learned, the burn-in teaches nothing.
+  // Without virtual queues, nothing is carried over from the burn-in, so skip it.
   for (const [first, last] of [[rule.virtual_queues ? 0 : burn_in, burn_in], [burn_in, n_slots]]) {
     for (const name of SUMS.slice(2)) sums[name].fill(0);
     for (const counts of sums.histogram) counts.fill(0);
