@@ -1,1 +1,1 @@
-"""Speed, as ratios within one run, and the straightforward loop that it is measured against."""
+"""Speed benchmarks, as ratios within one run, and the straightforward loop as their baseline."""

@@ -1,6 +1,6 @@
 """Measure speed, as ratios within one run on the same trace.
 
-Every figure is the least of several repetitions, since other work on a machine can only add time.
+Every time is the least of several repetitions, because other work on the machine can only add time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tools.fingerprint import ROOT
 
 V = 3.0
 
-#: Moves a slider of the page; returns the times in ms to the repaint and to the whole curve.
+#: Moves a slider of the page; returns the times in ms until the repaint and the whole curve.
 _LATENCIES = """async ({ name, moves }) => {
   const root = document.querySelector(".splitlib-explorer");
   const handle = document.querySelector(`.splitlib-${name} .noUi-handle`);
@@ -69,20 +69,20 @@ def seconds(function: Callable[[], Any], repetitions: int = 5) -> float:
 def paired(
     one: Callable[[], Any], other: Callable[[], Any], repetitions: int = 30
 ) -> tuple[float, float]:
-    """Return the least times of two functions, in s, that are called in turn."""
+    """Return the least times of two functions, called alternately, in s."""
     times = [(seconds(one, 1), seconds(other, 1)) for _ in range(repetitions)]
     return min(first for first, _ in times), min(second for _, second in times)
 
 
 @sl.online
 def fastest_cut(slot: sl.Slot) -> tuple[int, float]:
-    """Decide as a custom policy of a few lines would."""
+    """Decide like a typical custom policy of a few lines."""
     delay, _ = slot.costs(slot.rate_max)
     return int(delay.argmin()), slot.rate_max
 
 
 def compare_loops() -> None:
-    """Print the time per slot of the loops on one trace, and the ratios."""
+    """Print the time per slot of the loops on one trace, and their ratios."""
     scenario = sl.Scenario()
     trace = sl.draw_trace(scenario, 20_000, rng=0)
 
@@ -132,7 +132,7 @@ def deep_network(n_splits: int) -> sl.Network:
 
 
 def show_growth() -> None:
-    """Print how time and memory grow with the slots, and time with the splitting points."""
+    """Print how time and memory grow with the slots, and how time grows with splitting points."""
     scenario = sl.Scenario()
     print("Time and peak memory of simulate, without the trace, over the number of slots")
     for n_slots in (10_000, 100_000, 1_000_000, 10_000_000):
@@ -173,7 +173,7 @@ def show_sweep() -> None:
 
 
 def show_bound() -> None:
-    """Print how long the certified bound takes on a trace of the paper's length, on one core."""
+    """Print the time of the certified bound on a trace of the paper's length, on one core."""
     print("The bound of the least energy, 200,000 slots, one core")
     longest = 0.0
     for alpha_max in (1.0, 0.5, 0.1):
@@ -190,7 +190,7 @@ def show_bound() -> None:
 
 
 def show_explorer() -> None:
-    """Print how long the built page takes from a slider's move to the repaint, on one core."""
+    """Print the time from a slider's move to the repaint of the built page, on one core."""
     built = ROOT / "_build" / "html" / "book" / "index.html"
     if not built.is_file():
         print("The explorer: run `make book` first")
@@ -205,7 +205,7 @@ def show_explorer() -> None:
             page = chromium.new_page()
             page.goto(built.as_uri())
             page.wait_for_selector(".splitlib-explorer[data-curve=done]")
-            # The sliders are labelled once they follow a drag.
+            # The label of a slider shows that it is ready to be dragged.
             page.wait_for_selector(".splitlib-p_max_mw .noUi-handle[aria-label]", state="attached")
             for name in ("V", "path_loss_exponent"):
                 page.evaluate(_LATENCIES, {"name": name, "moves": 10})  # lets the browser compile
@@ -223,7 +223,7 @@ def show_explorer() -> None:
 
 
 def show_book() -> None:
-    """Print how long the whole book takes, from nothing, in an environment that is set up."""
+    """Print the time to build the whole book from scratch in a ready environment."""
     cores = os.cpu_count() or 1
     print(f"The whole book at full length, {cores} notebooks at a time")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
-"""The loop that a researcher would write first: NumPy over splitting points, Python over slots.
+"""A researcher's first version of the loop: NumPy over splitting points, Python over slots.
 
-Written from the paper's equations alone. The benchmark is measured against it, and the tests
-compare the library with it.
+It is written from the paper's equations alone. The benchmarks and the tests compare the library
+with it.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def slot_loop(scenario, trace, V):
             w = lambertw((omega * h / (V * noise) - 1) / np.e).real
             rate = np.clip(bandwidth / np.log(2) * (w + 1), rate_min, rate_max)
         else:
-            rate = rate_min  # the argument of W is -1/e, where rounding gives NaN
+            rate = rate_min  # at -1/e, the argument of W, rounding would give NaN
         power = noise / h * (np.exp(rate * np.log(2) / bandwidth) - 1)
 
         local = profile.local_flops * n / scenario.device.flops_per_second  # (7)

@@ -1,4 +1,4 @@
-"""What judges the paper: its claims, the numbers that they are judged by, and the verdicts.
+"""The paper's claims, the measurements behind them, and the verdicts.
 
-The notebooks import what measures and draws, but no verdict; `splitlib` knows nothing of it.
+The notebooks import the measurements and plots, but no verdicts; `splitlib` is independent of both.
 """

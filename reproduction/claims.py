@@ -1,9 +1,9 @@
-"""The paper's claims: a list of what it says, and the limits that a measured number must keep.
+"""The paper's claims, with the limits that the measured numbers must keep.
 
-The list is ``claims.yml`` beside this module; its first lines say what its fields mean. A claim is
-*reproduced* if each of its numbers lies in the interval that was accepted beforehand, *partly* if
-some do, and *not reproduced* if none does. A claim that no number could contradict is *not stated
-precisely enough*.
+The claims are in ``claims.yml`` beside this module; its first lines explain the fields. A claim is
+*reproduced* if all of its numbers are in the intervals fixed beforehand, *partly* if some are, and
+*not reproduced* if none is. A claim that no number could contradict is *not stated precisely
+enough*.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ROUNDING = 1e-9
 
 
 class ClaimsError(ValueError):
-    """The list of claims, or that of their verdicts, is not what its schema asks for."""
+    """The list of claims or of verdicts violates its schema."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ class Measurement:
     number : str
         ``<notebook>::<glued number>``.
     label, unit : str
-        What it is, and in which unit.
+        Description and unit.
     share : bool
-        Whether it is a share of 1, which is shown in per cent.
+        Whether it is a share of 1, shown in per cent.
     digits : int
         Significant digits to show.
     accept : tuple of float or None
-        The ends of the interval that the number must lie in, both included; None if any would do.
+        Ends of the accepted interval, both included; None if any number is accepted.
     tolerance : str
-        Where these ends come from.
+        Reason for these ends.
     whole : bool
-        Whether the whole confidence interval must lie between them, rather than the number alone.
+        Whether the whole confidence interval must be in it, rather than the number alone.
     """
 
     number: str
@@ -68,33 +68,33 @@ class Measurement:
         return self.number.partition("::")[0]
 
     def accepts(self, found: Interval) -> bool:
-        """Tell whether a number, or its whole interval, lies in the accepted one."""
+        """Tell whether a number, or its whole interval, is in the accepted interval."""
         return all(self._allows(end) for end in (found if self.whole else found[:1]))
 
     def _allows(self, value: float) -> bool:
-        """Tell whether a finite value lies in the accepted interval, but for rounding."""
+        """Tell whether a value is finite and in the accepted interval, up to rounding."""
         low, high = self.accept or (-math.inf, math.inf)
         slack = [_ROUNDING * abs(end) if math.isfinite(end) else 0.0 for end in (low, high)]
         return math.isfinite(value) and low - slack[0] <= value <= high + slack[1]
 
     def is_firm(self, found: Interval) -> bool:
-        """Tell whether the ends of the confidence interval are judged as its middle is."""
+        """Tell whether the ends of the confidence interval are judged like the number itself."""
         ends = [end for end in found if not math.isnan(end)]
         return len({self._allows(end) for end in ends}) == 1
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence, number or figure of the paper; see the module's text.
+    """A sentence, number or figure of the paper; see the module docstring.
 
     Attributes
     ----------
     id, where, says : str
-        Name, place in the paper, and what it says in our words.
+        Name, place in the paper, and statement in our words.
     measured : tuple of Measurement
         At least one.
     paper, figure : str
-        The paper's number, and the label of the figure that shows ours; empty where there is none.
+        The paper's number, and the label of the figure that shows ours; empty if there is none.
     """
 
     id: str
@@ -105,7 +105,7 @@ class Claim:
     figure: str = ""
 
     def judge(self, numbers: Mapping[str, Interval]) -> str:
-        """Return the verdict that measured numbers give.
+        """Return the verdict based on measured numbers.
 
         Parameters
         ----------
@@ -147,9 +147,9 @@ def load(path: Path = CLAIMS_FILE) -> list[Claim]:
     Raises
     ------
     FileNotFoundError
-        If the list or its schema is not there.
+        If the list or its schema is missing.
     ClaimsError
-        With the line and the id of the first claim that is not what the schema asks for.
+        With line and id of the first claim that violates the schema.
     """
     return [
         Claim(id=name, **{**entry, "measured": tuple(map(_measurement, entry["measured"]))})
@@ -170,12 +170,12 @@ def _measurement(item: Mapping[str, Any]) -> Measurement:
 
 
 def read_entries(path: Path) -> dict[str, Any]:
-    """Read entries by their ids, and check them against the schema beside them.
+    """Read entries by id, and check them against their schema.
 
     Parameters
     ----------
     path : Path
-        Of a YAML file; its schema has the same name, but for ``.schema.json`` at its end.
+        Of a YAML file; its schema is beside it, with the ending ``.schema.json``.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def read_entries(path: Path) -> dict[str, Any]:
     Raises
     ------
     FileNotFoundError, ClaimsError
-        As by `load`.
+        As in `load`.
     """
     text = path.read_text()
     schema = json.loads(path.with_suffix(".schema.json").read_text())
@@ -205,7 +205,7 @@ def read_entries(path: Path) -> dict[str, Any]:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that is there twice in one mapping, of which YAML would keep the last."""
+    """Rejects duplicate keys in a mapping, of which YAML would silently keep the last."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
@@ -218,7 +218,7 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def _line(node: Any, where: list[Any]) -> int:
-    """Return the line that a path of keys and indices leads to."""
+    """Return the line at a path of keys and indices."""
     mark = node.start_mark if node else None
     for step in where:
         if isinstance(node, yaml.MappingNode):

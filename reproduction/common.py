@@ -1,4 +1,4 @@
-"""What several notebooks do alike: run cases side by side, and glue the numbers of their prose."""
+"""Helpers that several notebooks share: run cases in parallel, and glue the numbers of the text."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from splitlib import Interval
 
 
 def in_parallel(function: Callable[..., Any], cases: Iterable[Any]) -> list[Any]:
-    """Return what a function gives for each case, from all cores, in the order of the cases.
+    """Return the results of a function for each case, in order, computed on all cores.
 
     Parameters
     ----------
     function : callable
-        It runs in threads.
+        Runs in threads.
     cases : iterable
         The argument of each case, or a tuple of its arguments.
 
@@ -38,7 +38,7 @@ def glue_numbers(numbers: Mapping[str, Any]) -> None:
     Parameters
     ----------
     numbers : mapping of str to float or Interval
-        Ends that are NaN are left out.
+        Ends that are NaN are omitted.
     """
     for name, number in numbers.items():
         value, *ends = number if isinstance(number, Interval) else (number,)

@@ -1,14 +1,14 @@
-"""The numbers by which the paper's claims are judged, measured on a scenario and on sweeps.
+"""Quantities measured for each of the paper's claims, on a scenario and on sweeps.
 
-Each function returns numbers by name, with their confidence intervals (NaN where a number is
-certain). The same functions serve the notebooks of the figures and the one that repeats them under
-other readings of the paper, so that a claim is measured in one way wherever it is judged. A name
-ends in the value that it belongs to: ``saving_alpha_0_5`` is the saving at α_max = 0.5.
+Each function returns numbers by name, with their confidence intervals (NaN if a number is certain).
+The notebooks of the figures and the one on other readings of the paper use the same functions, so
+that a claim is measured the same way everywhere. A name ends in the value that it belongs to:
+``saving_alpha_0_5`` is the saving at α_max = 0.5.
 
-Intervals are 95 %: Student's t over the seeds for means and differences (paired between policies
-and between V, which share their traces), Clopper and Pearson's for shares of runs, and that of the
-sign test for medians. A share of *pairs* or *points* says how often an order holds; it has no
-interval.
+The level of all intervals is 95 %: Student's t over the seeds for means and differences (paired
+between policies and between V, which share their traces), Clopper and Pearson's for shares of runs,
+and that of the sign test for medians. A share of *pairs* or *points* tells how often an order
+holds; it has no interval.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def certain(value: Any) -> Interval:
 
 
 def share_of_runs(holds: Any) -> Interval:
-    """Return the share of independent runs for which something holds.
+    """Return the share of independent runs for which a statement holds.
 
     Parameters
     ----------
     holds : array_like of bool
-        One for each run.
+        Whether it holds, for each run.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def share_of_runs(holds: Any) -> Interval:
 
 
 def tag(value: float) -> str:
-    """Return a value as the end of a name.
+    """Return a value as a suffix for names.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def tag(value: float) -> str:
 
 
 def of_inputs(scenario: Scenario) -> dict[str, Interval]:
-    """Return every number that the paper's Section IV gives, as the scenario holds it.
+    """Return the scenario's value of every number given in the paper's Section IV.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def of_inputs(scenario: Scenario) -> dict[str, Interval]:
     Returns
     -------
     dict of str to Interval
-        In the units in which the paper prints them, which the names end in.
+        In the paper's units, which end the names.
     """
     check_instance("scenario", scenario, Scenario)
     device, host = scenario.device, scenario.host
@@ -116,12 +116,12 @@ def of_inputs(scenario: Scenario) -> dict[str, Interval]:
 
 
 def of_costs(scenario: Scenario) -> dict[str, Interval]:
-    """Return what the paper says of its network in the text around Fig. 1.
+    """Return the properties of the network that the paper states around Fig. 1.
 
     Parameters
     ----------
     scenario : Scenario
-        With MobileNetV2, for which (1) and (6) as printed are compared with the exact counts.
+        Must use MobileNetV2, for which (1) and (6) as printed are compared with the exact counts.
 
     Returns
     -------
@@ -189,7 +189,7 @@ def largest_settled(adaptive: xr.Dataset, scenario: Scenario) -> float:
 def of_tradeoff(
     adaptive: xr.Dataset, offloading: xr.Dataset, scenario: Scenario, V: float = 3.0
 ) -> dict[str, Interval]:
-    """Return what the paper says around Fig. 2.
+    """Return the quantities that the paper discusses around Fig. 2.
 
     Parameters
     ----------
@@ -199,8 +199,8 @@ def of_tradeoff(
     scenario : Scenario
         Gives the limits.
     V : float
-        Weight, one of the sweep's, that stands for the rightmost points of Fig. 2. The paper does
-        not state it; the largest that settles within the paper's run is 3 s²/J.
+        Weight of the rightmost points of Fig. 2, one of the sweep's. The paper does not state it;
+        the largest that settles within the paper's run is 3 s²/J.
 
     Returns
     -------
@@ -257,7 +257,7 @@ def of_tradeoff(
 
 
 def of_splits(data: xr.Dataset) -> dict[str, Interval]:
-    """Return what the paper says around Fig. 3.
+    """Return the quantities that the paper discusses around Fig. 3.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ def of_splits(data: xr.Dataset) -> dict[str, Interval]:
     Returns
     -------
     dict of str to Interval
-        "Scarce" and "plenty" are the smallest and the largest α_max of the sweep.
+        In the names, "scarce" and "plenty" mean the smallest and the largest α_max of the sweep.
     """
     data = data.squeeze("V", drop=True).sortby(["alpha_max", "path_loss_exponent"])
     exponents = data.path_loss_exponent.values.tolist()
@@ -312,7 +312,7 @@ def of_splits(data: xr.Dataset) -> dict[str, Interval]:
 
 
 def _rises(data: xr.DataArray, dim: str) -> float:
-    """Return in which share of the neighbours along ``dim`` the later one is larger."""
+    """Return the share of neighbouring pairs along ``dim`` whose second value is larger."""
     steps = data.diff(dim)
     return float((steps > 0).mean()) if steps.size else math.nan
 

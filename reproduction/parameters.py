@@ -1,10 +1,10 @@
 """Typed parameters of the book's notebooks.
 
-The cell of a notebook that is tagged ``parameters`` holds annotated literals, such as
-``V: list[float] = [1.0, 3.0]``, and nothing else: it is the notebook's schema. A name that is a
-field of `splitlib.Scenario` obeys the rule of that field; one of `RULES` the rule given there; any
-other is positive if it is a float, and at least 1 if it is an int. In place of a list, one value
-will do.
+The notebook cell tagged ``parameters`` holds only annotated literals, such as
+``V: list[float] = [1.0, 3.0]``: it is the notebook's schema. A name that is a field of
+`splitlib.Scenario` follows the rule of that field, a name in `RULES` the rule given there; any
+other float must be positive and any other int at least 1. A single value is accepted in place of a
+list.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SCENARIO = field_types(Scenario)
 _SHARE = Annotated[float, "(0, 1)"]
 _NOT_NEGATIVE = Annotated[int, 0]
 
-#: Rules of parameters that are no fields of the scenario, in every notebook that has them.
+#: Rules of parameters that are not fields of the scenario; they apply in all notebooks.
 RULES: dict[str, Any] = {
     "alpha_max_fig3": _SCENARIO["alpha_max"],
     "arithmetic": Arithmetic,
@@ -47,10 +47,10 @@ RULES: dict[str, Any] = {
     "tolerance": _SHARE,
 }
 
-#: A burn-in must leave some of these slots.
+#: Each burn-in must be shorter than this number of slots.
 _SLOTS = {"burn_in": "n_slots", "long_burn_in": "long_slots", "own_burn_in": "own_slots"}
 
-#: What a parameter may be declared as.
+#: Types that a parameter may be declared with.
 _KINDS: dict[str, Any] = {
     "float": float, "int": int, "str": str,
     "list[float]": list[float], "list[int]": list[int], "list[str]": list[str],
@@ -58,7 +58,7 @@ _KINDS: dict[str, Any] = {
 
 
 def schema_of(source: str) -> dict[str, Any]:
-    """Return the type of each parameter that a cell of annotated literals declares.
+    """Return the type of each parameter declared in a cell of annotated literals.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def schema_of(source: str) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the cell holds anything but ``name: type = literal``, or a name twice.
+        If the cell contains anything but ``name: type = literal``, or a name twice.
 
     Examples
     --------
@@ -100,14 +100,14 @@ def schema_of(source: str) -> dict[str, Any]:
 
 
 def check_values(schema: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Raise unless every value is one that its notebook's schema allows.
+    """Raise unless the notebook's schema allows every value.
 
     Parameters
     ----------
     schema : mapping
-        As `schema_of` returns it.
+        As returned by `schema_of`.
     values : mapping
-        Values by name, of all parameters or of some.
+        Values of some or all parameters, by name.
 
     Raises
     ------
@@ -118,18 +118,17 @@ def check_values(schema: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         if name not in schema:
             raise TypeError(f"there is no parameter {name!r}{nearest(name, schema)}")
         check_typed(name, value, _rule(name, schema[name]))
-    Scenario(**_single_fields(values))  # knows what must hold between its fields
+    Scenario(**_single_fields(values))  # checks the relations between its fields
     for burn_in, slots in _SLOTS.items():
         if burn_in in values and slots in values:
             check_burn_in(values[burn_in], values[slots], burn_in)
 
 
 def check(namespace: Mapping[str, Any]) -> None:
-    """Raise unless the parameters of a running notebook are as its ``parameters`` cell declares.
+    """Raise unless the parameters of a running notebook agree with its ``parameters`` cell.
 
-    To be called right after that cell. It also sees what papermill has put in, and what has been
-    typed into the cell without a type: a misspelt name would otherwise change nothing, and nobody
-    would notice.
+    Call it right after that cell. It also checks the values injected by papermill and assignments
+    without a type, because a misspelt name would otherwise have no effect and go unnoticed.
 
     Parameters
     ----------
@@ -150,13 +149,13 @@ def check(namespace: Mapping[str, Any]) -> None:
 
 
 def scenario_of(namespace: Mapping[str, Any]) -> Scenario:
-    """Return the scenario that the parameters of a running notebook describe.
+    """Return the scenario described by the parameters of a running notebook.
 
     Parameters
     ----------
     namespace : mapping
-        The notebook's ``globals()``. A parameter with the name of a field sets that field, unless
-        it is a list; ``noise_psd_dbm`` sets ``noise_psd``.
+        The notebook's ``globals()``. A parameter named like a field sets that field, unless it is
+        a list; ``noise_psd_dbm`` sets ``noise_psd``.
     """
     values = {name: namespace[name] for name in _declared(namespace)}
     fields = _single_fields(values)
@@ -166,18 +165,18 @@ def scenario_of(namespace: Mapping[str, Any]) -> Scenario:
 
 
 def _single_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that are of the scenario's fields, lists left out."""
+    """Return the values for fields of the scenario, without lists."""
     return {n: v for n, v in values.items() if n in _SCENARIO and not isinstance(v, list)}
 
 
 def _declared(namespace: Mapping[str, Any]) -> dict[str, Any]:
     """Return the types of the parameters that a running notebook has declared."""
-    noted = namespace["__annotations__"].items()  # as texts, where the future has them so
+    noted = namespace["__annotations__"].items()  # strings, if annotations are postponed
     return {n: kind for n, one in noted for text, kind in _KINDS.items() if one in (text, kind)}
 
 
 def _assigned(source: str) -> list[str]:
-    """Return the names that a cell assigns without a type, if it is one of parameters."""
+    """Return the names assigned without a type, if the cell holds parameters."""
     try:
         body = ast.parse(source).body
     except SyntaxError:  # a magic
@@ -185,13 +184,13 @@ def _assigned(source: str) -> list[str]:
     assignments = [statement for statement in body if isinstance(statement, ast.Assign)]
     declared = [statement for statement in body if isinstance(statement, ast.AnnAssign)]
     declares = declared and len(body) == len(assignments) + len(declared)
-    if not declares and not source.startswith("# Parameters\n"):  # as papermill begins its own
+    if not declares and not source.startswith("# Parameters\n"):  # papermill's injected cell
         return []
     return [ast.unparse(target) for statement in assignments for target in statement.targets]
 
 
 def _rule(name: str, kind: Any) -> Any:
-    """Return what `check_typed` wants to know of a parameter."""
+    """Return the type of a parameter for `check_typed`."""
     if get_origin(kind) is list:
         return list[_rule(name, get_args(kind)[0])]  # type: ignore[misc]
     default = {float: Positive, int: Count, str: str}[kind]

@@ -1,4 +1,4 @@
-"""Plots that one notebook each needs, in the house style of `splitlib.figures`."""
+"""Plots for individual notebooks, in the house style of `splitlib.figures`."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from splitlib.figures import (
 )
 from splitlib.kernel import have_settled
 
-#: Sign and colour of each verdict, from good to bad, and of what cannot be judged.
+#: Sign and colour of each verdict: three from good to bad, and one for claims that are too vague.
 _SIGNS = (("✓", COLORS[0]), ("~", COLORS[8]), ("✗", COLORS[3]), ("·", (0.85, 0.85, 0.85)))
 
 
 def plot_verdicts(verdicts: pd.DataFrame, kinds: Sequence[str], ax: Axes | None = None) -> Axes:
-    """Plot a matrix of verdicts, and frame what differs from its first column.
+    """Plot a matrix of verdicts, and frame those that differ from the first column.
 
     Parameters
     ----------
     verdicts : pandas.DataFrame
         One row for each claim, one column for each reading.
     kinds : sequence of str
-        The four verdicts: three from good to bad, and that of what cannot be judged.
+        The four verdicts: three from good to bad, and that on claims that are too vague.
     ax : Axes, optional
         Where to draw.
 
@@ -82,7 +82,7 @@ def plot_frontier(
 ) -> Axes:
     """Plot Fig. 2a with the largest saving that any policy can reach at each mean delay.
 
-    What lies beyond it is shaded: no policy that keeps the limit of the outage can be there.
+    The region beyond is shaded: no policy that keeps the outage limit can reach it.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def plot_frontier(
         As for `splitlib.figures.plot_energy_delay`.
     frontier : xarray.DataArray
         Largest energy saving, a share, over ``alpha_max`` (with the values of the sweeps) and
-        ``mean_delay`` (rising, in s).
+        ``mean_delay`` (ascending, in s).
     ax : Axes, optional
         Where to draw.
 
@@ -133,17 +133,17 @@ def plot_rivals(
     scenario: Scenario,
     ax: Axes | None = None,
 ) -> Axes:
-    """Plot the controller as V grows, its rivals, and the frontier that no policy passes.
+    """Plot the controller as V grows, its rivals, and the frontier that no policy can cross.
 
     Parameters
     ----------
     data : xarray.Dataset
         From `splitlib.compare`, under one condition.
     curve : xarray.Dataset
-        Sweep of the adaptive policy over V, under the same.
+        Sweep of the adaptive policy over V, under the same condition.
     frontier : pandas.Series
-        Highest possible energy saving, from `splitlib.lower_bound`, over the limit of the mean
-        delay in s, in ascending order. The other limit stays.
+        Highest possible energy saving, from `splitlib.lower_bound`, over the limit on the mean
+        delay in s, in ascending order. The outage limit is fixed.
     scenario : Scenario
         Gives the limits.
     ax : Axes, optional
@@ -152,7 +152,7 @@ def plot_rivals(
     Returns
     -------
     Axes
-        With mean delay, logarithmic, over energy saving.
+        With mean delay (logarithmic) over energy saving.
     """
     ax = ax or plt.subplots(figsize=(8.5, 5.6))[1]
     found = comparison(data, scenario).droplevel([0, 1]).loc[data.policy.values]
@@ -171,7 +171,7 @@ def plot_rivals(
     keeps = found.keeps_delay & found.keeps_outage
     points = np.array([100 * found.energy_saving, 1e3 * found.mean_delay]).T
     halves = np.array([1e3 * found.mean_delay_half, 100 * found.energy_saving_half]).T
-    for i, policy in enumerate(found.index):  # the first of them on top
+    for i, policy in enumerate(found.index):  # earlier policies on top
         style = policy_style(policy, keeps.iloc[i])
         ax.errorbar(*points[i], *halves[i], linewidth=1, zorder=4 - i / len(found), **style)
     ax.axhline(1e3 * scenario.d_avg, **LIMIT)
@@ -218,7 +218,7 @@ def plot_operating_point(
     full_local: Result,
     axes: Sequence[Axes] | None = None,
 ) -> list[Axes]:
-    """Plot what the slider panel shows, for readers without JavaScript.
+    """Plot the contents of the slider panel, for readers without JavaScript.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def plot_operating_point(
     here : Result
         The adaptive policy at one V, with its history.
     curve : sequence of Result
-        The same at other V, settled or not.
+        The adaptive policy at other V, settled or not.
     full_offloading, full_local : Result
         The benchmarks on the same trace.
     axes : sequence of 4 Axes, optional
@@ -265,7 +265,7 @@ def plot_operating_point(
         if local > 0:
             ax.plot(100 * full_local.energy_saving, local, "X", color="black", markersize=8)
             ax.annotate("full local", (0, local), (8, 4), textcoords="offset points")
-        else:  # which a logarithmic axis cannot hold
+        else:  # a logarithmic axis cannot show 0
             ax.text(0, 0.02, "full local: 0 ↓", transform=ax.get_xaxis_transform())
         ax.set(xlabel="energy saving (%)", xlim=(-4, 104))
     delay.set(ylabel="mean end-to-end delay (ms)", ylim=(0, None))

@@ -1,4 +1,4 @@
-"""The book's scorecard: a page of all verdicts, one of their details, and a line for the front."""
+"""The book's scorecard: a page of verdicts, a page of details, and a line for the front page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reproduction.verdicts import (
 )
 from splitlib import Interval
 
-#: The part of a claim's place in the paper that its table is headed by.
+#: Beginning of a claim's place in the paper, and heading of its table.
 _SECTIONS = {
     "Abstract": "Abstract",
     "Sec. II-": "Section II: system model",
@@ -85,7 +85,7 @@ def _row(claim: Claim, numbers: Mapping[str, Interval]) -> str:
 
 
 def _line(*cells: str) -> str:
-    """Return a row of a table in Markdown."""
+    """Return a row of a Markdown table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -118,7 +118,7 @@ def _details(
 
 
 def _under_other_readings(claim: Claim, readings: pd.DataFrame) -> list[str]:
-    """Return a table, folded up, of what a claim would be under each other reading."""
+    """Return a folded table of a claim's verdicts and numbers under other readings."""
     if not len(readings):
         return ["Other readings were not tried, or do not enter into it."]
 

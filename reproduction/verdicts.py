@@ -1,12 +1,12 @@
-"""The verdict on record of each claim, and whether today's numbers still give it.
+"""The recorded verdict on each claim, and the check that current numbers still support it.
 
-Limits are set before a claim is judged (`reproduction.claims`); the verdict, and the reason why it
-is no better, are written down afterwards, in ``verdicts.yml`` beside this module. No notebook
-imports it, so that editing a verdict makes none stale.
+The limits of a claim are set before it is judged (`reproduction.claims`); the verdict, and the
+reason if it is not "reproduced", are recorded afterwards in ``verdicts.yml`` beside this module. No
+notebook imports this module, so editing a verdict makes no notebook stale.
 
-``check``   judges all claims anew by the numbers of the executed notebooks and prints the verdicts;
-            fails where one is not that on record, where a number is missing, where the notebook on
-            assumptions disagrees, or where the README is behind.
+``check``   judges all claims again by the numbers of the executed notebooks and prints the
+            verdicts; fails if a verdict differs from the record, a number is missing, the notebook
+            on assumptions disagrees, or the README is out of date.
 ``accept``  writes the summary line into the README.
 """
 
@@ -34,19 +34,19 @@ MARKS = ("<!-- scorecard -->", "<!-- /scorecard -->")
 
 @dataclass(frozen=True)
 class Recorded:
-    """A verdict on record; ``because`` says why, wherever it is not "reproduced"."""
+    """A recorded verdict; ``because`` gives the reason if it is not "reproduced"."""
 
     verdict: str
     because: str = ""
 
 
 def read_lists(root: Path) -> tuple[list[Claim], dict[str, Recorded]]:
-    """Return the claims in their order, and the verdict on record of each by its id.
+    """Return the claims in order, and their recorded verdicts by id.
 
     Raises
     ------
     ClaimsError
-        If a list is not what its schema asks for, or if one of them lacks a claim of the other.
+        If a list violates its schema, or the two lists do not have the same claims.
     """
     listed = claims.load(root / "reproduction" / "claims.yml")
     path = root / "reproduction" / "verdicts.yml"
@@ -87,7 +87,7 @@ def _glued(path: Path) -> dict[str, float]:
 
 
 def other_readings(root: Path) -> pd.DataFrame:
-    """Return what the notebook on assumptions measured; see its table."""
+    """Return the measurements of the notebook on assumptions; see its table."""
     return pd.read_csv(root / "book" / "executed" / "data" / "assumptions.csv")
 
 
@@ -97,7 +97,7 @@ def disagreements(
     numbers: Mapping[str, Interval],
     readings: pd.DataFrame,
 ) -> list[str]:
-    """Return one line for each claim that cannot be judged, or not as it is on record."""
+    """Return one line for each claim that cannot be judged or whose verdict has changed."""
     found = []
     for claim in listed:
         wanted = {item.number for item in claim.measured}
@@ -123,13 +123,13 @@ def disagreements(
 
 
 def _is_sound(found: Interval) -> bool:
-    """Tell whether a number is finite and, where it has an interval, within it."""
+    """Tell whether a number is finite and inside its interval, if it has one."""
     is_inside = math.isnan(found.lower) or found.lower <= found.value <= found.upper
     return math.isfinite(found.value) and is_inside
 
 
 def _accepts_what_is_printed(claim: Claim) -> bool:
-    """Tell whether the paper's own number, if it is a plain one, would be accepted."""
+    """Tell whether the paper's own number would be accepted; True if it is not a plain number."""
     item = claim.measured[0]
     if item.accept is None or not (item.accept[0] == item.accept[1] or "around" in claim.paper):
         return True
@@ -142,7 +142,7 @@ def _accepts_what_is_printed(claim: Claim) -> bool:
 
 
 def summary_line(listed: Iterable[Claim], verdicts: Mapping[str, str]) -> str:
-    """Return the scorecard in one sentence; the verdicts are by the claims' ids."""
+    """Return a summary of the scorecard; ``verdicts`` are by the claims' ids."""
     is_input = {claim.id: _is_input(claim) for claim in listed}
     others = [verdicts[name] for name, goes_in in is_input.items() if not goes_in]
     good, partly, bad, vague = (others.count(verdict) for verdict in VERDICTS)
@@ -154,19 +154,19 @@ def summary_line(listed: Iterable[Claim], verdicts: Mapping[str, str]) -> str:
 
 
 def _is_input(claim: Claim) -> bool:
-    """Tell whether a claim only says which number goes in."""
+    """Tell whether a claim only states an input value."""
     return all("::input_" in item.number and item.accept is not None for item in claim.measured)
 
 
 def in_print(item: Measurement, found: Interval) -> str:
-    """Return a number with its unit and, where it has one, its confidence interval."""
+    """Return a number with its unit and its confidence interval, if any."""
     is_certain = math.isnan(found.lower)
     value, lower, upper = (_print(item, end, item.digits, pad=not is_certain) for end in found)
     return f"{value if is_certain else f'{value} [{lower}, {upper}]'}{_unit(item)}"
 
 
 def accepted_in_print(item: Measurement) -> str:
-    """Return the accepted interval in words, empty if there is none."""
+    """Return the accepted interval in words, or an empty string if there is none."""
     if item.accept is None:
         return ""
     low, high = item.accept
@@ -184,7 +184,7 @@ def _unit(item: Measurement) -> str:
 
 
 def _print(item: Measurement, value: float, digits: int, pad: bool = False) -> str:
-    """Return a value in its unit: 1.9 × 10⁻¹³, and 1.00 where trailing zeros say something."""
+    """Return a value in its unit, such as 1.9 × 10⁻¹³; ``pad`` keeps trailing zeros, as in 1.00."""
     value = 100.0 * value if item.share else value
     text = f"{value:{'#' if pad and value else ''}.{digits}g}".rstrip(".")
     mantissa, e, power = text.replace("-", "−").partition("e")
@@ -199,7 +199,7 @@ _DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
 def _readme(root: Path, line: str) -> tuple[str, str]:
-    """Return the README's text, and what it should be with the summary line."""
+    """Return the README's text as it is, and as it should be with the summary line."""
     text = (root / "README.md").read_text("utf-8")
     before, _, rest = text.partition(MARKS[0])
     _, _, after = rest.partition(MARKS[1])
