@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from splitlib import kernel
-from splitlib._check import check_array, check_instance
+from splitlib._check import check_array, check_bool, check_choice, check_instance, check_real
 from splitlib.scenario import Profile, Scenario
 from splitlib.trace import Trace
 
@@ -78,11 +78,20 @@ class Rule:
     deadline: Literal["d_max", "d_avg"] = "d_max"
     stage_limit: Literal["d_max"] | None = None
 
+    def __post_init__(self) -> None:
+        check_choice("rate", self.rate, ("p_max", "surrogate", "exact"))
+        check_choice("deadline", self.deadline, ("d_max", "d_avg"))
+        if self.stage_limit is not None:
+            check_choice("stage_limit", self.stage_limit, ("d_max",))
+        for name in ("energy_price", "delay_price", "outage_price"):
+            check_real(name, getattr(self, name), "[0, inf)")
+        check_bool("virtual_queues", self.virtual_queues)
+
     @classmethod
     def over(
         cls,
         scenario: Scenario,
-        splits: Sequence[int] | None = None,
+        splits: ArrayLike | None = None,
         profile: Profile | None = None,
         **how: Any,
     ) -> Rule:
@@ -91,14 +100,24 @@ class Rule:
         Parameters
         ----------
         scenario : Scenario
-        splits : sequence of int, optional
+        splits : array_like of int, shape (n_options,), optional
+            From 0 to J, at least one.
         profile : Profile, optional
             Costs of all splitting points, by default the scenario's.
         how
             The attributes from ``rate`` on.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong type or out of its range.
         """
         profile = profile or scenario.profile
-        chosen = np.arange(profile.offload_bits.size) if splits is None else np.array(splits)
+        last = profile.offload_bits.size - 1
+        chosen = np.arange(last + 1) if splits is None else np.array(splits)
+        check_array("splits", chosen, f"[0, {last}]")
+        if chosen.ndim != 1 or not chosen.size or chosen.dtype.kind not in "iu":
+            raise ValueError(f"splits must hold at least one integer, got {splits!r}")
         return cls(
             splits=chosen,
             local_delay=scenario.device.delay(profile.local_flops[chosen]),

@@ -35,7 +35,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from splitlib import kernel
-from splitlib._check import check_choice, check_integer, check_real
+from splitlib._check import check_choice, check_instance, check_integer, check_real
 from splitlib.bound import (
     MOST_DOUBLINGS,
     Bound,
@@ -128,8 +128,8 @@ def register(
 
     Raises
     ------
-    ValueError
-        If the name is taken or missing.
+    TypeError, ValueError
+        If the label is not a text, the name is missing, or another policy has one of them.
 
     Examples
     --------
@@ -142,6 +142,9 @@ def register(
     9.0
     >>> del sl.POLICIES["middle"]
     """
+    check_instance("label", label, str)
+    if label in {policy.label for policy in POLICIES.values()}:
+        raise ValueError(f"label must not be that of another policy, got {label!r}")
 
     def decorator(function: _Function) -> _Function:
         key = name or getattr(function, "__name__", "")
@@ -153,6 +156,43 @@ def register(
         return function
 
     return decorator
+
+
+def online(decide: Callable[[Slot], tuple[int, float]]) -> PolicyFunction:
+    """Turn a function that decides one slot at a time into a policy.
+
+    Parameters
+    ----------
+    decide : function
+        Takes a `splitlib.loop.Slot` (all that is known at its beginning) and returns a splitting
+        point and a rate in bit/s, from ``slot.rate_min`` to ``slot.rate_max``. It runs in plain
+        Python, several hundred times slower than a `Rule`.
+
+    Returns
+    -------
+    policy
+        For `splitlib.simulate`, `splitlib.sweep` and `splitlib.compare`.
+
+    Examples
+    --------
+    >>> import splitlib as sl
+    >>> @sl.online
+    ... def cautious(slot):
+    ...     delay, energy = slot.costs(slot.rate_max)
+    ...     energy[delay > 0.05] = np.inf
+    ...     return energy.argmin(), slot.rate_max
+    >>> scenario = sl.Scenario()
+    >>> trace = sl.draw_trace(scenario, n_slots=2_000, rng=0)
+    >>> sl.simulate(scenario, trace, policy=cautious, burn_in=0).outage
+    0.0
+    """
+
+    @functools.wraps(decide)
+    def policy(scenario: Scenario, trace: Trace) -> Decide:
+        return decide
+
+    del policy.__wrapped__  # its signature is a different one
+    return policy
 
 
 #: A price of outage that outweighs everything else.
@@ -471,43 +511,6 @@ def clairvoyant(scenario: Scenario, trace: Trace, *, bound: Bound | None = None)
         if not raise_prices(prices, point.delay, point.outage, *limits, doubling):
             return rule
     return priced(scenario, 0.0, 1.0, 0.0)  # the fastest: it keeps what can be kept
-
-
-def online(decide: Callable[[Slot], tuple[int, float]]) -> PolicyFunction:
-    """Turn a function that decides one slot at a time into a policy.
-
-    Parameters
-    ----------
-    decide : function
-        Takes a `splitlib.loop.Slot` (all that is known at its beginning) and returns a splitting
-        point and a rate in bit/s, from ``slot.rate_min`` to ``slot.rate_max``. It runs in plain
-        Python, several hundred times slower than a `Rule`.
-
-    Returns
-    -------
-    policy
-        For `splitlib.simulate`, `splitlib.sweep` and `splitlib.compare`.
-
-    Examples
-    --------
-    >>> import splitlib as sl
-    >>> @sl.online
-    ... def cautious(slot):
-    ...     delay, energy = slot.costs(slot.rate_max)
-    ...     energy[delay > 0.05] = np.inf
-    ...     return energy.argmin(), slot.rate_max
-    >>> scenario = sl.Scenario()
-    >>> trace = sl.draw_trace(scenario, n_slots=2_000, rng=0)
-    >>> sl.simulate(scenario, trace, policy=cautious, burn_in=0).outage
-    0.0
-    """
-
-    @functools.wraps(decide)
-    def policy(scenario: Scenario, trace: Trace) -> Decide:
-        return decide
-
-    del policy.__wrapped__  # its signature is a different one
-    return policy
 
 
 def policy_of(policy: str | PolicyFunction) -> PolicyFunction:

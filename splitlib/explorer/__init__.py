@@ -321,6 +321,9 @@ class Explorer(ipywidgets.VBox):
         if isinstance(names, str) or not isinstance(names, Sequence):
             raise TypeError(f"rivals must be a sequence of names of policies, got {names!r}")
         for name in names:
+            policy = policies.POLICIES.get(name)
+            if policy and policy.label in self.panel.python_only:
+                raise ValueError(f"rivals must be policies that a page can run, not {name!r}")
             check_choice("rivals", name, self.panel.offered)
         if len(set(names)) < len(names):
             raise ValueError(f"rivals must not hold a name twice, got {names!r}")

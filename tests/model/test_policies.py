@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import re
 from functools import partial
 
 import numpy as np
@@ -536,13 +537,30 @@ def test_a_registered_policy_is_known_by_its_name_everywhere(scenario, registere
     assert float(data.mean_energy.sel(policy="mine").item()) == alone.mean_energy.item()
 
 
-def test_a_name_is_taken_once(registered):
+def test_a_name_and_a_label_are_taken_once(registered):
+    three = partial(policies.static, split=3)
     with pytest.raises(ValueError, match="name must not be that of another policy, got 'adaptive'"):
-        registered(partial(policies.static, split=3), name="adaptive")
+        registered(three, name="adaptive")
     with pytest.raises(ValueError, match="name must be given"):
-        registered(partial(policies.static, split=3), name="")
+        registered(three, name="")
+    with pytest.raises(ValueError, match="label must not be that of another policy, got 'DADS'"):
+        registered(three, label="DADS", name="three")
+    with pytest.raises(TypeError, match="label must be a str, got "):
+        sl.register(three)
     assert next(iter(sl.POLICIES)) == "adaptive"
+    assert "three" not in sl.POLICIES
 
 
-def test_labels_are_distinct():
-    assert len({policy.label for policy in sl.POLICIES.values()}) == len(sl.POLICIES)
+@pytest.mark.parametrize(("how", "message"), [
+    ({"splits": [20]}, "splits must be finite and in [0, 19], got 20.0 at index 0"),
+    ({"splits": []}, "splits must hold at least one integer, got []"),
+    ({"splits": [0.5]}, "splits must hold at least one integer, got [0.5]"),
+    ({"rate": "max"}, "rate must be one of 'p_max', 'surrogate', 'exact', got 'max'"),
+    ({"deadline": "soon"}, "deadline must be one of 'd_max', 'd_avg', got 'soon'"),
+    ({"stage_limit": "d_avg"}, "stage_limit must be one of 'd_max', got 'd_avg'"),
+    ({"energy_price": -1.0}, "energy_price must be a real number in [0, inf), got -1.0"),
+    ({"virtual_queues": 1}, "virtual_queues must be True or False, got 1"),
+])  # fmt: skip
+def test_a_bad_rule_is_refused(scenario, how, message):
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)):
+        sl.Rule.over(scenario, **how)
