@@ -558,7 +558,7 @@ def test_a_name_and_a_label_are_taken_once(registered):
     ({"rate": "max"}, "rate must be one of 'p_max', 'surrogate', 'exact', got 'max'"),
     ({"deadline": "soon"}, "deadline must be one of 'd_max', 'd_avg', got 'soon'"),
     ({"stage_limit": "d_avg"}, "stage_limit must be one of 'd_max', got 'd_avg'"),
-    ({"energy_price": -1.0}, "energy_price must be a real number in [0, inf), got -1.0"),
+    ({"energy_price": -1.0}, "energy_price must be a finite number in [0, inf), got -1.0"),
     ({"virtual_queues": 1}, "virtual_queues must be True or False, got 1"),
 ])  # fmt: skip
 def test_a_bad_rule_is_refused(scenario, how, message):
