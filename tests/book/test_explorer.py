@@ -65,7 +65,7 @@ def panel(chromium, addresses):
 # ---- in Python ----
 
 
-def test_sliders_and_python_stand_for_the_same_scenario():
+def test_sliders_and_python_have_the_same_scenario():
     explorer = Explorer()
     assert explorer.scenario == sl.Scenario()
     explorer.panel.alpha_max, explorer.panel.d_avg_ms, explorer.panel.p_max_mw = 0.25, 70.0, 50.0
@@ -81,7 +81,7 @@ def test_sliders_and_python_stand_for_the_same_scenario():
     assert sliders["V (s²/J)"].value == 0.5
 
 
-def test_result_is_that_of_simulate():
+def test_result_agrees_with_simulate():
     explorer = Explorer(sl.Scenario(alpha_max=0.5), V=0.2, n_slots=5000, burn_in=100, seed=4)
     trace = sl.page_trace(explorer.scenario, 5000, seed=4)
     expected = sl.simulate(explorer.scenario, trace, V=0.2, burn_in=100)
@@ -90,7 +90,7 @@ def test_result_is_that_of_simulate():
     assert np.array_equal(result.split_histogram, expected.split_histogram)
 
 
-def test_an_own_scenario_fits_whatever_its_values():
+def test_sliders_fit_any_scenario():
     network = sl.Network("tiny", (1, 8, 8), (sl.Stage("only", (sl.Conv2d(1, 4, 3),)),))
     scenario = sl.Scenario(
         network=network, distance=3000.0, alpha_max=1e-5, epsilon=0.0, d_avg=2.0, p_min=0.033,
@@ -160,7 +160,7 @@ def test_rivals_can_be_chosen_from_python():
     assert explorer.panel.rivals == explorer.panel.initial["rivals"] == []
 
 
-def test_a_rival_for_which_the_network_is_too_short_is_not_offered():
+def test_a_rival_that_needs_a_longer_network_is_not_offered():
     explorer = Explorer(rivals=["bottleneck", "dads"])
     short = sl.Network("tiny", (1, 8, 8), (sl.Stage("only", (sl.Conv2d(1, 4, 3),)),))
     explorer.scenario = sl.Scenario(network=short)
@@ -170,7 +170,7 @@ def test_a_rival_for_which_the_network_is_too_short_is_not_offered():
         explorer.rivals = ["bottleneck"]
 
 
-def test_a_registered_policy_is_offered_or_named_as_one_for_python_alone(monkeypatch):
+def test_registered_policies_are_offered_or_listed_as_python_only(monkeypatch):
     def middle(scenario, trace):
         return sl.Rule.over(scenario, [9])
 
@@ -190,7 +190,7 @@ def test_a_registered_policy_is_offered_or_named_as_one_for_python_alone(monkeyp
         explorer.rivals = ["peeking"]
 
 
-def test_the_page_gets_no_second_loop():
+def test_page_uses_the_translated_functions():
     script = to_javascript()
     for function in FUNCTIONS:
         assert f"{function.__name__} = function" in script
@@ -206,7 +206,7 @@ def total(table, i, n, sums):
             sums[0] += table.more[i][k]
 
 
-def test_rows_are_looked_up_before_a_loop_but_for_those_that_may_not_be_there():
+def test_rows_are_looked_up_before_a_loop_unless_they_may_be_missing():
     script = to_javascript((total,))
     assert script.index("table_rows_i_ = table.rows[i]") < script.index("for (k = 0")
     assert "table.more[i][k]" in script
@@ -225,7 +225,7 @@ def typeset(page):
 
 
 @pytest.mark.parametrize(("name", "scheme"), VISITS)
-def test_page_asks_no_other_host_and_complains_about_nothing(chromium, addresses, name, scheme):
+def test_page_contacts_no_other_host_and_logs_no_errors(chromium, addresses, name, scheme):
     with Visit(chromium, f"{addresses[scheme]}/{name}.html") as visit:
         formulas, drawn = typeset(visit.page)
         visit.page.wait_for_timeout(200)
@@ -236,7 +236,7 @@ def test_page_asks_no_other_host_and_complains_about_nothing(chromium, addresses
         assert formulas == drawn
 
 
-def test_every_declared_font_is_there(chromium, addresses):
+def test_every_declared_font_loads(chromium, addresses):
     # The browser loads one of two declarations of the same font, today this one, tomorrow that.
     with Visit(chromium, f"{addresses['file']}/{EXPLORER}.html") as visit:
         Panel(visit.page)
@@ -258,7 +258,7 @@ def test_there_are_formulas_to_draw(chromium, addresses):
 
 
 @pytest.mark.parametrize("scheme", ["http", "file"])
-def test_search_finds_without_a_network(chromium, addresses, scheme):
+def test_search_works_offline(chromium, addresses, scheme):
     with Visit(chromium, f"{addresses[scheme]}/search.html?q=Lambert") as visit:
         visit.page.wait_for_selector("#search-results li a")
         found = visit.page.locator("#search-results li a").all_inner_texts()
@@ -267,7 +267,7 @@ def test_search_finds_without_a_network(chromium, addresses, scheme):
 
 
 @pytest.mark.parametrize("width", [1440, 768, 375])
-def test_the_panel_stands_on_the_first_screen_and_fits(chromium, addresses, width):
+def test_panel_is_on_the_first_screen_and_fits(chromium, addresses, width):
     size = {"width": width, "height": 900}
     with Visit(chromium, f"{addresses['file']}/book/index.html", viewport=size) as visit:
         Panel(visit.page)
@@ -278,7 +278,7 @@ def test_the_panel_stands_on_the_first_screen_and_fits(chromium, addresses, widt
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_without_javascript_and_in_print_a_still_picture_stands_in(chromium, addresses):
+def test_without_javascript_and_in_print_a_still_picture_is_shown(chromium, addresses):
     for name in ("book/index", EXPLORER):
         address = f"{addresses['file']}/{name}.html"
         still = ".static-figure img, .tag_static-figure img"
@@ -363,7 +363,7 @@ def show_point(panel, setting):
     )
 
 
-def test_numbers_on_the_page_are_those_of_simulate(panel):
+def test_numbers_on_the_page_agree_with_simulate(panel):
     panel.page.get_by_role("button", name="more sliders").click()
     compare_with_python(panel.read())
     for setting in random_settings(24):
@@ -425,7 +425,7 @@ def numbers_in(text):
     return [float(number) for number in re.findall(r"-?[\d.]+", text)]
 
 
-def test_what_is_drawn_follows_the_numbers(panel):
+def test_charts_agree_with_the_numbers(panel):
     boxes = panel.root.locator("svg rect:not(.burn-in)")
     heights = [
         float(h) for h in boxes.evaluate_all("bars => bars.map(b => b.getAttribute('height'))")
@@ -444,7 +444,7 @@ def test_what_is_drawn_follows_the_numbers(panel):
     assert re.search(r"Energy saving [\d.]+\s%", name)
 
 
-def test_the_sliders_show_what_is_simulated(panel):
+def test_sliders_show_the_simulated_values(panel):
     readout = panel.page.locator(".splitlib-V .widget-readout").first
     assert panel.read("V")[0] == 3
     assert readout.inner_text() == "3.00"
@@ -477,7 +477,7 @@ def test_presets_and_reset(panel):
     assert panel.handle("alpha_max").get_attribute("aria-valuetext") == "1"
 
 
-def test_everything_can_be_reached_and_is_announced(panel):
+def test_all_controls_are_reachable_and_announced(panel):
     page = panel.page
     page.get_by_role("button", name="more sliders").press("Enter")
     names = page.locator(".splitlib-panel .noUi-handle").evaluate_all(
@@ -493,7 +493,7 @@ def test_everything_can_be_reached_and_is_announced(panel):
     expect(panel.root.locator("[aria-live=polite]")).to_contain_text(re.compile(said))
 
 
-def test_a_broken_limit_is_told_in_words(panel):
+def test_a_broken_limit_is_described_in_words(panel):
     panel.type("V", 100)
     panel.settle()
     text = panel.root.locator(".numbers").inner_text()
@@ -510,7 +510,7 @@ def test_a_broken_limit_is_told_in_words(panel):
     {"distance": 1.0, "path_loss_exponent": 2.0, "p_max_mw": 1000.0},
     {"arrival_rate": 0.5, "p_max_mw": 10.0},
 ])  # fmt: skip
-def test_corners_leave_no_broken_picture(panel, corner):
+def test_extreme_settings_are_drawn_without_errors(panel, corner):
     panel.page.get_by_role("button", name="more sliders").click()
     show(panel, corner)
     drawing = panel.root.inner_html()
@@ -524,7 +524,7 @@ def test_corners_leave_no_broken_picture(panel, corner):
     compare_with_python(panel.read())
 
 
-def test_without_images_the_page_says_why_it_draws_nothing(panel):
+def test_without_images_the_page_explains_why_it_draws_nothing(panel):
     panel.page.get_by_role("button", name="more sliders").click()
     panel.type("arrival_rate", 0)
     panel.settle()
@@ -574,7 +574,7 @@ def compare_rivals_with_python(panel, expected):
         assert run["split_histogram"] == result.split_histogram.tolist(), name
 
 
-def test_numbers_of_all_rivals_are_those_of_simulate(panel):
+def test_numbers_of_all_rivals_agree_with_simulate(panel):
     choose(panel, *RIVALS)
     compare_rivals_with_python(panel, RIVALS)
     panel.page.get_by_role("button", name="more sliders").click()
@@ -586,7 +586,7 @@ def test_numbers_of_all_rivals_are_those_of_simulate(panel):
     assert "exceeded" in table.inner_text()
 
 
-def test_where_no_policy_keeps_the_limits_the_clairvoyant_says_so(panel):
+def test_clairvoyant_reports_that_no_policy_keeps_the_limits(panel):
     choose(panel, "clairvoyant", "dads")
     panel.page.get_by_role("button", name="more sliders").click()
     show(panel, {"d_avg_ms": 5.0, "arrival_rate": 40.0})
@@ -605,7 +605,7 @@ _COUNT_EARLY = """root => {
 }"""
 
 
-def test_rivals_follow_the_sliders_while_one_is_dragged(panel):
+def test_rivals_follow_a_slider_during_a_drag(panel):
     choose(panel, "neupart", "exact", "best_static")
     panel.root.evaluate(_COUNT_EARLY)
     panel.drag("path_loss_exponent", by=0.3)
@@ -621,7 +621,7 @@ def test_rivals_follow_the_sliders_while_one_is_dragged(panel):
     compare_rivals_with_python(panel, ["exact", "best_static", "neupart"])
 
 
-def test_the_choice_of_rivals_can_be_made_with_keys_alone(panel):
+def test_rivals_can_be_chosen_with_keys_alone(panel):
     page, root = panel.page, panel.root
     assert root.get_by_role("table").count() == root.locator("path.rival").count() == 0
     assert not root.locator(".rivals button").first.is_visible()
@@ -647,7 +647,7 @@ def test_the_choice_of_rivals_can_be_made_with_keys_alone(panel):
     assert root.get_by_role("table").count() == 0
 
 
-def test_reset_lets_the_rivals_go(panel):
+def test_reset_clears_the_rivals(panel):
     choose(panel, "dads", "myopic")
     panel.root.get_by_role("button", name="reset").click()
     panel.root.get_by_role("table").wait_for(state="detached")
@@ -656,7 +656,7 @@ def test_reset_lets_the_rivals_go(panel):
     assert panel.root.locator(".rivals [aria-pressed=true]").count() == 0
 
 
-def test_a_rival_stands_where_its_numbers_say(panel):
+def test_a_rival_is_drawn_at_its_numbers(panel):
     choose(panel, "best_static", "after_first_conv")
     static = panel.read("rivals")[0]["best_static"]
     chart = panel.root.locator(".charts svg").first
@@ -723,7 +723,7 @@ def mini_book(folder, **config):
     return page
 
 
-def test_stock_settings_fail_what_is_tested_here(chromium, tmp_path):
+def test_stock_settings_would_fail_these_tests(chromium, tmp_path):
     page = mini_book(tmp_path)
     with Visit(chromium, page.as_uri()) as visit:
         formulas, drawn = typeset(visit.page)
@@ -733,7 +733,7 @@ def test_stock_settings_fail_what_is_tested_here(chromium, tmp_path):
         assert visit.page.locator(".splitlib-panel").count() == 0
 
 
-def test_public_address_brings_buttons_that_lead_to_the_sources(tmp_path):
+def test_a_public_address_adds_buttons_that_lead_to_the_sources(tmp_path):
     extensions = {"local_extensions": {"sphinx_public": str(ROOT / "tools")}}
     address = "https://github.com/someone/splitlib"
     page = mini_book(tmp_path, sphinx=extensions, repository={"url": address, "branch": "main"})
@@ -870,7 +870,7 @@ def _seen(file, V):
     raise AssertionError(f"Python did not see V = {V}, but {file.is_file() and file.read_text()}")
 
 
-def test_with_a_kernel_python_and_the_sliders_follow_each_other(kernel_page):
+def test_with_a_kernel_python_and_the_sliders_stay_in_sync(kernel_page):
     visit, file = kernel_page
     panel = Panel(visit.page)
     assert panel.read("V", "setting")[1]["alpha_max"] == 0.5

@@ -65,7 +65,7 @@ SCENARIOS = [
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=range(len(SCENARIOS)))
-def test_the_bound_is_that_of_a_linear_program_over_all_choices(scenario):
+def test_bound_agrees_with_a_linear_program_over_all_choices(scenario):
     trace = sl.draw_trace(scenario, 60, rng=4)
     best = brute_force(scenario, trace)
     bound = lower_bound(scenario, trace, tolerance=1e-7)
@@ -85,7 +85,7 @@ def test_the_bound_is_that_of_a_linear_program_over_all_choices(scenario):
     d_max=st.floats(0.02, 0.3), epsilon=st.floats(0, 0.3), V=st.floats(1e-4, 1e3),
     scale=st.floats(1e-4, 1), seed=st.integers(0, 100),
 )  # fmt: skip
-def test_no_policy_that_keeps_the_limits_falls_below(
+def test_no_policy_within_the_limits_beats_the_bound(
     policy, alpha_max, exponent, d_avg, d_max, epsilon, V, scale, seed
 ):
     device = sl.JETSON_TX2
@@ -108,7 +108,7 @@ def test_no_policy_that_keeps_the_limits_falls_below(
 @pytest.mark.parametrize(
     ("alpha_max", "seed"), [(0.90625, 3), (0.90625, 66), (0.9055820250856, 92)]
 )
-def test_limits_that_can_only_just_be_kept_are_kept(alpha_max, seed, slack):
+def test_limits_that_can_only_just_be_kept(alpha_max, seed, slack):
     """The least mean delay is the fastest policy's; a solver that must find it may give up."""
     scenario = sl.Scenario(alpha_max=alpha_max, path_loss_exponent=2.5, d_avg=0.25, d_max=0.25)
     trace = sl.draw_trace(scenario, 400, rng=seed)
@@ -131,7 +131,7 @@ def test_a_mixture_by_hand(units):
     assert mixed == pytest.approx((9.97, 0.01, 0.0) * unit, rel=1e-9)
 
 
-def test_where_no_work_costs_energy_nothing_has_to_be_searched():
+def test_bound_is_zero_if_computing_costs_no_energy():
     free = dataclasses.replace(sl.JETSON_TX2, a=0.0, b=0.0, a_prime=0.0)
     scenario = sl.Scenario(device=free, d_avg=1.0, d_max=1.0)
     bound = lower_bound(scenario, sl.draw_trace(scenario, 200, rng=0))
@@ -139,7 +139,7 @@ def test_where_no_work_costs_energy_nothing_has_to_be_searched():
 
 
 @pytest.mark.parametrize("policy", sl.POLICIES.values(), ids=lambda policy: policy.name)
-def test_a_policy_says_whether_it_compresses(policy):
+def test_compresses_tells_whether_a_policy_compresses(policy):
     """The bound is of what the network's own cuts cost; policies that compress may pass it."""
     scenario = sl.Scenario()
     trace = sl.draw_trace(scenario, 2_000, rng=0)
@@ -155,14 +155,14 @@ def test_a_policy_says_whether_it_compresses(policy):
     ("d_avg", [0.02, 0.03, 0.05, 0.08]), ("epsilon", [0.001, 0.01, 0.1]),
     ("p_max", [0.05, 0.1, 0.3]), ("d_max", [0.06, 0.1, 0.2]),
 ])  # fmt: skip
-def test_more_room_never_costs_energy(field, values):
+def test_looser_limits_always_save_energy(field, values):
     trace = sl.draw_trace(sl.Scenario(alpha_max=0.3), 5_000, rng=1)
     scenarios = [sl.Scenario(alpha_max=0.3, **{field: value}) for value in values]
     bounds = [lower_bound(scenario, trace, tolerance=1e-7).energy for scenario in scenarios]
     assert np.all(np.diff(bounds) < 0)
 
 
-def test_prices_are_what_a_limit_is_worth():
+def test_prices_are_the_slopes_of_the_least_energy():
     """The slope of the least energy over the limits, by finite differences."""
     scenario = sl.Scenario(alpha_max=0.1)
     trace = sl.draw_trace(scenario, 20_000, rng=1)
@@ -192,7 +192,7 @@ def test_limits_that_do_not_bind_have_no_price():
     ({"d_avg": 1e-3}, r"d_avg must be at least 0\.0046\d* s on this trace.*got 0\.001"),
     ({"d_max": 4e-3, "epsilon": 0.0}, r"epsilon must be at least 0\.6\d* on this trace.*got 0\.0"),
 ])  # fmt: skip
-def test_limits_that_nobody_can_keep_are_named(fields, message):
+def test_infeasible_limits_are_named(fields, message):
     scenario = sl.Scenario(**fields)
     with pytest.raises(Infeasible, match=message):
         lower_bound(scenario, sl.draw_trace(scenario, 5_000, rng=0))
@@ -212,7 +212,7 @@ def highest(table, limits):
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("n", [1, 2, 3, 12])
-def test_the_ceiling_is_that_of_a_linear_program(seed, n):
+def test_ceiling_agrees_with_a_linear_program(seed, n):
     rng = np.random.default_rng(seed)
     table = rng.random((3, n)) * [[2.0], [0.2], [0.5]]
     table[1:, 0] = 0.01, 0.0  # one keeps both limits, so that the ceiling is finite

@@ -52,11 +52,11 @@ def reference():
     {"NUMBA_DISABLE_JIT": "1", "PYTHONHASHSEED": "1"},
     {"OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "PYTHONHASHSEED": "2"},
 ], ids=["nothing compiled", "one thread"])  # fmt: skip
-def test_environments_change_no_bit(reference, environment):
+def test_numbers_are_identical_in_all_environments(reference, environment):
     assert numbers(**environment) == reference
 
 
-def test_other_processors_decide_alike(reference):
+def test_decisions_are_identical_on_other_processors(reference):
     found = numbers(
         NPY_DISABLE_CPU_FEATURES=",".join(FEATURES),
         OPENBLAS_CORETYPE="Nehalem",

@@ -8,7 +8,7 @@ from scipy import signal, stats
 import splitlib as sl
 
 
-def test_confidence_interval_is_that_of_scipy(rng):
+def test_confidence_interval_agrees_with_scipy(rng):
     values = rng.normal(size=(3, 8))
     ours = sl.confidence_interval(xr.DataArray(values, dims=("x", "seed")))
     theirs = stats.ttest_1samp(values, 0, axis=1).confidence_interval(0.95)
@@ -20,7 +20,7 @@ def test_confidence_interval_is_that_of_scipy(rng):
     assert np.isnan(single.lower)
 
 
-def test_batch_means_cover_the_mean_of_a_process_with_memory(rng):
+def test_batch_means_coverage_on_a_process_with_memory(rng):
     """An AR(1) process of known mean; an interval that ignores its memory covers it far less."""
     covered, naive = 0, 0
     for _ in range(200):
@@ -33,7 +33,7 @@ def test_batch_means_cover_the_mean_of_a_process_with_memory(rng):
     assert naive / 200 < 0.5
 
 
-def test_batch_means_of_independent_values_are_a_t_interval_of_the_batches(rng):
+def test_batch_means_are_a_t_interval_over_the_batches(rng):
     series = rng.normal(size=100)
     found = sl.batch_means(series, n_batches=10)
     means = series.reshape(10, 10).mean(axis=1)
@@ -45,7 +45,7 @@ def test_batch_means_of_independent_values_are_a_t_interval_of_the_batches(rng):
 
 
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 3.0])
-def test_tail_exponent_covers_that_of_a_pareto_tail(rng, exponent):
+def test_tail_exponent_coverage_on_a_pareto_tail(rng, exponent):
     covered = 0
     for _ in range(200):
         samples = rng.pareto(exponent, size=4000) + 1

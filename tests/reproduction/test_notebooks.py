@@ -93,12 +93,12 @@ def test_form(path):
     assert any("assert" in c.source for c in notebook.cells)
 
 
-def test_every_rule_is_that_of_a_parameter():
+def test_every_rule_belongs_to_a_parameter():
     schemas = [cells.parameters_of(cells.read(path))[0] for path in NOTEBOOKS]
     assert not RULES.keys() - {name for schema in schemas for name in schema}
 
 
-def test_the_explorer_starts_where_simulate_does(execute):
+def test_explorer_agrees_with_a_single_run(execute):
     numbers = execute("explorer")
     scenario = sl.Scenario(alpha_max=0.5)
     trace = sl.page_trace(scenario, 12_000, seed=2)
@@ -116,7 +116,7 @@ def test_fig1_counts_the_macs_of_a_smaller_image(execute, tmp_path):
     assert (tmp_path / "figures" / "fig1_layer_costs.svg").stat().st_size > 10_000
 
 
-def test_fig2_is_the_sweep(execute, tmp_path):
+def test_fig2_agrees_with_the_sweep(execute, tmp_path):
     numbers = execute("fig2_energy_delay")
     grid = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "progress": False}
     data = sl.sweep(sl.Scenario(), V=[0.1], alpha_max=[0.1, 1.0], **grid)
@@ -129,7 +129,7 @@ def test_fig2_is_the_sweep(execute, tmp_path):
     assert table.settled.loc[0.1].all()
 
 
-def test_fig3_is_the_sweep(execute, tmp_path):
+def test_fig3_agrees_with_the_sweep(execute, tmp_path):
     numbers = execute("fig3_split_availability")
     assert numbers["highest_V"] == 0.1
     assert numbers["mean_split_scarce"] > numbers["mean_split_plenty"]
@@ -139,7 +139,7 @@ def test_fig3_is_the_sweep(execute, tmp_path):
     assert (slots == 20_000).all()
 
 
-def test_heavy_tails_are_those_of_single_runs(execute, tmp_path):
+def test_heavy_tails_agree_with_single_runs(execute, tmp_path):
     length, burn_in = 5_000, 1_000
     numbers = execute("heavy_tails")
     savings, delays = [], []
@@ -160,7 +160,7 @@ def test_heavy_tails_are_those_of_single_runs(execute, tmp_path):
     assert len(pd.read_csv(tmp_path / "data" / "heavy_savings.csv")) == 80 + 16 + 4
 
 
-def test_the_rate_is_inside_as_often_as_in_the_sweep(execute, tmp_path):
+def test_rate_saturation_agrees_with_the_sweep(execute, tmp_path):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2}
     numbers = execute("rate_saturation")
     data = sl.sweep(sl.Scenario(), V=0.01, **run, progress=False)
@@ -176,7 +176,7 @@ def test_the_rate_is_inside_as_often_as_in_the_sweep(execute, tmp_path):
     assert set(table.setting) == {"paper", "matters"}
 
 
-def test_rivals_are_those_of_single_runs(execute, tmp_path):
+def test_rivals_agree_with_single_runs(execute, tmp_path):
     numbers = execute("rivals")
     scenario = sl.Scenario(alpha_max=0.1)
     traces = [sl.draw_trace(scenario, 12_000, sl.trace_rng(scenario, seed)) for seed in range(2)]
@@ -204,7 +204,7 @@ def test_rivals_are_those_of_single_runs(execute, tmp_path):
     assert set(pd.read_csv(tmp_path / "data" / "rivals_frontier.csv").d_avg) == {5e-3, 2e-2, 5e-2}
 
 
-def test_exact_rule_is_compared_on_the_same_slots(execute, tmp_path):
+def test_exact_rule_agrees_with_single_runs(execute, tmp_path):
     numbers = execute("exact_rule")
     strong = sl.Scenario(p_max=1.0)
     energy = {"adaptive": [], "exact": []}
@@ -232,7 +232,7 @@ def test_exact_rule_is_compared_on_the_same_slots(execute, tmp_path):
     assert row.half_square.item() == pytest.approx(both, rel=1e-9)
 
 
-def test_convergence_is_that_of_single_runs(execute, tmp_path):
+def test_convergence_agrees_with_single_runs(execute, tmp_path):
     numbers = execute("convergence")
     scenario = sl.Scenario(alpha_max=1.0)
     Z, slots = [], []
@@ -252,7 +252,7 @@ def test_convergence_is_that_of_single_runs(execute, tmp_path):
     assert len(table) == 3 * 3 * 3
 
 
-def test_the_gap_to_the_frontier_is_that_of_slots_minimized_one_by_one(execute, tmp_path):
+def test_frontier_gap_agrees_with_minimizing_each_slot(execute, tmp_path):
     n_slots, burn_in, V = 6_000, 2_000, 0.3
     numbers = execute("frontier")
     table = pd.read_csv(tmp_path / "data" / "frontier_gap.csv", index_col=["unit", "V"])
@@ -290,7 +290,7 @@ def test_the_gap_to_the_frontier_is_that_of_slots_minimized_one_by_one(execute, 
     assert 100 * at_limit.item() == pytest.approx(numbers["bound_saving_alpha_0_3"], abs=0.02)
 
 
-def test_memory_costs_what_single_runs_say(execute, tmp_path):
+def test_cost_of_memory_agrees_with_single_runs(execute, tmp_path):
     numbers = execute("beyond_iid")
     scenario = sl.Scenario(alpha_max=0.1)
     models = {
@@ -322,7 +322,7 @@ def test_memory_costs_what_single_runs_say(execute, tmp_path):
     assert len(table) == (1 + 2 + 2 + 1 + 2) * 2 * 2
 
 
-def test_one_value_will_do_in_place_of_a_list(execute_here):
+def test_single_values_are_accepted_in_place_of_lists(execute_here):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "V": 0.1, "alpha_max": 0.3}
     numbers = execute_here("fig2_energy_delay", **run)["numbers"]
     assert 0 < numbers["saving_alpha_0_3"].value < 100
@@ -353,14 +353,14 @@ def test_bad_parameters_are_refused(execute_here, tmp_path, name, parameters, se
     assert not (tmp_path / "data").exists()
 
 
-def test_plain_papermill_is_told_of_a_misspelt_parameter(execute, tmp_path):
+def test_misspelt_parameters_are_refused_under_plain_papermill(execute, tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="did you mean 'image_size'"):
         execute("fig1_layer_costs", image_sise=32)
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_executed_tables_are_the_accepted_ones(path, root):
+def test_executed_tables_agree_with_the_accepted_ones(path, root):
     """At full length, as `make book` has run them: which number has moved?"""
     executed = root / "book" / "executed" / path.name
     if not executed.is_file():
