@@ -1,4 +1,4 @@
-"""The explorer: its Python side, the page it makes in a real browser, and JupyterLab and Voila."""
+"""The explorer: in Python, on pages in a real browser, and in JupyterLab and Voila."""
 
 import dataclasses
 import json
@@ -28,12 +28,12 @@ from tools import book
 from tools.browser import launched
 from tools.fingerprint import ROOT
 
-#: What may be chosen: all but what is always drawn.
+#: Policies that can be chosen: all but those always drawn.
 RIVALS = [name for name in sl.POLICIES if name not in ("adaptive", "full_offloading", "full_local")]
 HTML = ROOT / "_build" / "html"
 EXPLORER = "book/executed/explorer"
 PAGES = [*book.pages(ROOT), "search", "genindex"]
-#: Every page from a folder, where less is allowed; over http one of each kind.
+#: Every page as a file, where browsers are stricter, and one of each kind over http.
 VISITS = [(name, "file") for name in PAGES]
 VISITS += [(name, "http") for name in ("book/index", EXPLORER, "book/controller", "search")]
 
@@ -48,7 +48,7 @@ def chromium():
 
 @pytest.fixture(scope="module")
 def addresses():
-    """Where the book stands: on a host, and in a folder."""
+    """Return the addresses of the book over http and in its folder."""
     if not (HTML / "index.html").is_file():
         pytest.fail("there is no built book: run `make book` first", pytrace=False)
     with served(HTML) as host:
@@ -212,11 +212,11 @@ def test_rows_are_looked_up_before_a_loop_unless_they_may_be_missing():
     assert "table.more[i][k]" in script
 
 
-# ---- the pages of the book, with every other host out of reach ----
+# ---- the pages of the book, without access to other hosts ----
 
 
 def typeset(page):
-    """Return how many formulas a page has, and how many of them are drawn."""
+    """Return the number of formulas on a page, and the number of those typeset."""
     page.wait_for_timeout(300)
     page.wait_for_function("!window.MathJax?.startup?.promise || document.readyState == 'complete'")
     page.evaluate("window.MathJax?.startup?.promise")
@@ -237,7 +237,7 @@ def test_page_contacts_no_other_host_and_logs_no_errors(chromium, addresses, nam
 
 
 def test_every_declared_font_loads(chromium, addresses):
-    # The browser loads one of two declarations of the same font, today this one, tomorrow that.
+    # If a font is declared twice, it is unpredictable which declaration the browser loads.
     with Visit(chromium, f"{addresses['file']}/{EXPLORER}.html") as visit:
         Panel(visit.page)
         states = visit.page.evaluate(
@@ -292,7 +292,7 @@ def test_without_javascript_and_in_print_a_still_picture_is_shown(chromium, addr
             assert not visit.page.locator(".splitlib-panel").is_visible()
 
 
-# ---- what the panel shows ----
+# ---- the contents of the panel ----
 
 EXPECTED = {
     "meanDelay": "mean_delay",
@@ -318,13 +318,13 @@ def compare_with_python(data):
 
 
 def scenario_of(setting):
-    """Return the scenario that stands behind a setting of the page."""
+    """Return the scenario for a setting of the page."""
     fields = {field.name for field in dataclasses.fields(sl.Scenario)}
     return sl.Scenario(**{name: setting[name] for name in fields & setting.keys()})
 
 
 def random_settings(count):
-    """Return settings all over the ranges of the sliders, in their units."""
+    """Yield random settings from the whole range of the sliders, in their units."""
     rng = np.random.default_rng(3)
 
     def draw(low, high, log=False):
@@ -345,7 +345,7 @@ def random_settings(count):
 
 
 def show(panel, setting):
-    """Type a setting into the panel, and wait until all of it is shown."""
+    """Type a setting into the panel, and wait until everything is shown."""
     for name, value in setting.items():
         panel.type(name, value)
     panel.settle()
@@ -354,7 +354,7 @@ def show(panel, setting):
 
 
 def show_point(panel, setting):
-    """Type a setting into the panel, V last, and wait for its numbers, not for the curve."""
+    """Type a setting into the panel, V last, and wait for its numbers but not for the curve."""
     for name, value in sorted(setting.items(), key=lambda item: item[0] == "V"):
         panel.type(name, value)
     panel.page.wait_for_function(
@@ -403,13 +403,13 @@ def test_dragging_beta_moves_the_split_all_the_way(panel):
 
 
 def place_of_marker(panel):
-    """Read where V stands off the first chart."""
+    """Read energy saving and mean delay of the current point off the first chart."""
     chart = panel.root.locator(".charts svg").first
     return place_of(panel, numbers_in(chart.locator(".here").get_attribute("transform")))
 
 
 def place_of(panel, place):
-    """Read energy saving and mean delay, in % and ms, off the first chart's axes and limit."""
+    """Convert a position in the first chart to energy saving (%) and mean delay (ms)."""
     chart = panel.root.locator(".charts svg").first
     x, y = place
     ticks = chart.locator("text[text-anchor=middle]")
@@ -596,7 +596,7 @@ def test_clairvoyant_reports_that_no_policy_keeps_the_limits(panel):
     assert panel.root.locator(".charts svg").first.locator("path.rival").count() == 1
 
 
-#: Counts how often the page has gone on to another setting before the rivals were known for it.
+#: Counts how often the page has shown a new setting before its rivals were ready.
 _COUNT_EARLY = """root => {
   root.early = 0;
   new MutationObserver(() => {
@@ -691,11 +691,11 @@ def test_all_rivals_fit(chromium, addresses, width):
                     assert apart, "two texts lie on each other"
 
 
-# ---- the negative control, and what else Sphinx is told ----
+# ---- the negative control, and other settings of Sphinx ----
 
 
 def mini_book(folder, **config):
-    """Build a book of the explorer's page alone, with other settings; return its page."""
+    """Build a book with only the explorer's page and other settings; return its page."""
     executed = folder / "book" / "executed"
     executed.mkdir(parents=True)
     shutil.copy(ROOT / "book" / "executed" / "explorer.ipynb", executed)
@@ -804,7 +804,7 @@ explorer
 
 @pytest.fixture(params=["lab", "voila"])
 def kernel_page(request, chromium, tmp_path):
-    """A notebook of the explorer in JupyterLab or Voila, run."""
+    """Yield a page with the explorer's notebook, run in JupyterLab or Voila, and Python's file."""
     notebook = new_notebook(cells=[new_code_cell(SEEN)])
     notebook.metadata["kernelspec"] = {
         "display_name": "Python 3",
@@ -835,7 +835,7 @@ def kernel_page(request, chromium, tmp_path):
                 visit.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
                 visit.page.get_by_text("| Idle").wait_for(
                     timeout=120_000
-                )  # else it asks for a kernel
+                )  # otherwise it asks for a kernel
                 visit.page.evaluate(
                     "() => { jupyterapp.commands.execute('notebook:run-all-cells'); }"
                 )
@@ -860,7 +860,7 @@ def _wait_for(port, server, log):
 
 
 def _seen(file, V):
-    """Return what Python saw once its V is the given one."""
+    """Wait until Python's V has the given value; return the numbers that Python saw."""
     for _ in range(100):
         if file.is_file():
             seen = json.loads(file.read_text())
@@ -894,7 +894,7 @@ def test_with_a_kernel_python_and_the_sliders_stay_in_sync(kernel_page):
     middle = data["rivals"]["middle"]
     assert middle["mean_energy"] == pytest.approx(seen["middle"][0], rel=1e-12)
     assert middle["split_histogram"] == seen["middle"][1]
-    panel.press("V", "End")  # from where Python moves it on
+    panel.press("V", "End")  # Python then sets V to 0.37
     _seen(file, 0.37)
     panel.settle()
     assert panel.read("V")[0] == 0.37

@@ -1,4 +1,4 @@
-"""The certified bound, against a linear program over everything that a policy could do."""
+"""The certified bound, against a linear program over all choices of a policy."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from splitlib.bound import Infeasible, Point, _mix, ceiling, lower_bound
 
 
 def every_choice(scenario, trace, n_powers=40):
-    """Return energy, delay and outage of each slot, splitting point and sampled rate."""
+    """Return energy, delay and outage for each slot, splitting point and sampled rate."""
     profile = scenario.profile
     n = trace.arrivals[:, None, None]
     powers = np.geomspace(scenario.p_min, scenario.p_max, n_powers)
@@ -25,7 +25,7 @@ def every_choice(scenario, trace, n_powers=40):
         + scenario.host.delay(profile.remote_flops)[:, None] / trace.availability[:, None, None]
     )
     bits = n * profile.offload_bits[:, None]
-    # The rate that just meets the deadline belongs to the candidates, where there is one.
+    # The candidates include the rate that just meets the deadline, if there is one.
     with np.errstate(divide="ignore", invalid="ignore"):
         just = np.where(scenario.d_max > computing, bits / (scenario.d_max - computing), 0.0)
     just = np.clip(just, rates[..., :1], rates[..., -1:])
@@ -70,7 +70,7 @@ def test_bound_agrees_with_a_linear_program_over_all_choices(scenario):
     best = brute_force(scenario, trace)
     bound = lower_bound(scenario, trace, tolerance=1e-7)
     assert bound.energy <= best * (1 + 1e-9), "a randomized policy falls below the bound"
-    # What the sampled rates miss: neighbouring powers differ by 6 per cent, around a minimum.
+    # Error of the sampled rates: neighbouring powers around the minimum differ by 6 per cent.
     assert bound.primal.energy >= best * (1 - 3e-3)
     assert bound.primal.delay <= scenario.d_avg * (1 + 1e-9)
     assert bound.primal.outage <= scenario.epsilon + 1e-12
@@ -95,7 +95,7 @@ def test_no_policy_within_the_limits_beats_the_bound(
     trace = sl.draw_trace(scenario, 400, rng=seed)
     try:
         result = sl.simulate(scenario, trace, V=V, policy=policy, burn_in=0)
-    except Infeasible:  # clairvoyant, where nobody keeps the limits
+    except Infeasible:  # clairvoyant, if no policy keeps the limits
         assume(False)
     assume(result.outage <= 0.999)
     kept = dataclasses.replace(scenario, d_avg=max(result.mean_delay, 1e-9), epsilon=result.outage)
@@ -109,7 +109,7 @@ def test_no_policy_within_the_limits_beats_the_bound(
     ("alpha_max", "seed"), [(0.90625, 3), (0.90625, 66), (0.9055820250856, 92)]
 )
 def test_limits_that_can_only_just_be_kept(alpha_max, seed, slack):
-    """The least mean delay is the fastest policy's; a solver that must find it may give up."""
+    """Only the fastest policy has the least mean delay; a solver may fail to find this point."""
     scenario = sl.Scenario(alpha_max=alpha_max, path_loss_exponent=2.5, d_avg=0.25, d_max=0.25)
     trace = sl.draw_trace(scenario, 400, rng=seed)
     fastest = sl.simulate(scenario, trace, V=1.0, policy="neurosurgeon", burn_in=0)
@@ -124,7 +124,7 @@ def test_limits_that_can_only_just_be_kept(alpha_max, seed, slack):
 
 @pytest.mark.parametrize("units", [(1.0, 1.0), (1e-9, 1.0), (1.0, 1e-9), (1e9, 1e9)])
 def test_a_mixture_by_hand(units):
-    """There is room for a hundredth of the second; of the others, more or less, but in vain."""
+    """The best mixture takes a hundredth of the second policy; the others would save less."""
     unit = np.array([*units, 1.0])
     points = [(10.0, 0.0, 0.0), (7.0, 1.0, 0.0), (9.9, 0.05, 0.0), (5.0, 10.0, 0.0)]
     mixed = _mix([Point(*point * unit) for point in points], np.array([0.01, 0.0]) * unit[1:])
@@ -140,7 +140,7 @@ def test_bound_is_zero_if_computing_costs_no_energy():
 
 @pytest.mark.parametrize("policy", sl.POLICIES.values(), ids=lambda policy: policy.name)
 def test_compresses_tells_whether_a_policy_compresses(policy):
-    """The bound is of what the network's own cuts cost; policies that compress may pass it."""
+    """The bound holds for the costs of the network's own cuts; compression may beat it."""
     scenario = sl.Scenario()
     trace = sl.draw_trace(scenario, 2_000, rng=0)
     hindsight = policy.hindsight
@@ -163,7 +163,7 @@ def test_looser_limits_always_save_energy(field, values):
 
 
 def test_prices_are_the_slopes_of_the_least_energy():
-    """The slope of the least energy over the limits, by finite differences."""
+    """Compare with finite differences of the least energy over the limits."""
     scenario = sl.Scenario(alpha_max=0.1)
     trace = sl.draw_trace(scenario, 20_000, rng=1)
     bound = lower_bound(scenario, trace, tolerance=1e-7)
@@ -199,7 +199,7 @@ def test_infeasible_limits_are_named(fields, message):
 
 
 def highest(table, limits):
-    """Return the height of the ceiling by a linear program over height and prices."""
+    """Return the height of the ceiling from a linear program over height and prices."""
     energy, delay, outage = table
     found = linprog(
         [-1, 0, 0],
@@ -215,7 +215,7 @@ def highest(table, limits):
 def test_ceiling_agrees_with_a_linear_program(seed, n):
     rng = np.random.default_rng(seed)
     table = rng.random((3, n)) * [[2.0], [0.2], [0.5]]
-    table[1:, 0] = 0.01, 0.0  # one keeps both limits, so that the ceiling is finite
+    table[1:, 0] = 0.01, 0.0  # one keeps both limits, so the ceiling is finite
     limits = 0.05, 0.1
     prices = np.zeros(3)
     height = ceiling(*table, n, *limits, prices)

@@ -1,4 +1,4 @@
-"""The radio link: inverse functions, and the optimal rate against its own problem."""
+"""The radio link: inverse functions, and the optimal rate against its optimization problem."""
 
 import math
 
@@ -14,7 +14,7 @@ BANDWIDTH, NOISE_PSD = 200e6, 4e-21
 
 
 def logarithmic(low, high):
-    """Return a strategy for numbers between two decades."""
+    """Return a strategy for numbers between two powers of ten."""
     return st.floats(low, high).map(lambda decade: 10.0**decade)
 
 
@@ -63,7 +63,7 @@ def test_optimal_rate_meets_the_kkt_conditions_and_beats_a_fine_grid(V, omega, g
 @given(c=logarithmic(-24, 18))
 def test_both_twins_solve_the_stationarity_condition(c):
     r = float(channel.optimal_rate(1.0, 1.0, c, 1.0, 1.0, 0.0, 1e9)) * np.log(2)
-    # (r - 1) e^r + 1 without cancellation: it is the integral of s e^s from 0 to r.
+    # (r - 1) e^r + 1 as the integral of s e^s from 0 to r, to avoid cancellation.
     nodes, weights = np.polynomial.legendre.leggauss(40)
     s = r * (nodes + 1) / 2
     assert r / 2 * np.sum(weights * s * np.exp(s)) == pytest.approx(c, rel=1e-10, abs=0)

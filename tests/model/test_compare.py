@@ -1,4 +1,4 @@
-"""Policies side by side: against single runs, and against the bound."""
+"""Comparisons of policies, against single runs and the bound."""
 
 import dataclasses
 from functools import partial

@@ -1,4 +1,4 @@
-"""Figures: what they draw, in which units, and that equal figures are equal files."""
+"""Figures: their contents and units, and that equal figures give equal files."""
 
 import matplotlib as mpl
 import numpy as np

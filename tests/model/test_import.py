@@ -1,4 +1,4 @@
-"""What an import of the library loads, and what it does not."""
+"""Modules that an import of the library loads, and those that it must not load."""
 
 import subprocess
 import sys
@@ -7,14 +7,14 @@ import pytest
 
 import splitlib as sl
 
-#: Each is imported where it is used.
+#: Imported only when used.
 LATER = ("pandas", "xarray", "scipy.stats", "scipy.optimize", "scipy.special")
-#: What the extras bring, and what belongs to the book.
+#: Packages of the extras, and modules of the book.
 NEVER = ("matplotlib", "IPython", "ipywidgets", "pscript", "jsonschema", "reproduction", "tools")
 
 
 def loaded_after(code):
-    """Return the modules of a new process that has run some code."""
+    """Return the modules loaded in a new process after running some code."""
     command = [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 

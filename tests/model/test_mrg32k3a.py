@@ -1,4 +1,4 @@
-"""The generator of the page's trace: against a public one, published constants, distributions."""
+"""The generator of the page's trace, against a public one, published constants, distributions."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from scipy import stats
 import splitlib as sl
 from splitlib import mrg32k3a
 
-# L'Ecuyer et al. (2002): A1 and A2 to the power 2^127, as every RngStreams package has them.
+# L'Ecuyer et al. (2002): A1 and A2 to the power 2^127, as in every RngStreams package.
 A1P127 = [
     [2427906178, 3580155704, 949770784],
     [226153695, 1230515664, 3580155704],
@@ -52,9 +52,9 @@ def test_compiled_and_plain_draws_agree():
 
 
 def test_no_number_is_zero():
-    """What would be 0 is m1 / (m1 + 1) by the generator's definition."""
+    """By definition, the generator returns m1 / (m1 + 1) in place of 0."""
     assert mrg32k3a.next_uniform([0.0] * 6) == mrg32k3a.M1 / (mrg32k3a.M1 + 1)
-    one = float(pow(1403580, -1, 2**32 - 209))  # of which the generator makes a 1
+    one = float(pow(1403580, -1, 2**32 - 209))  # the generator turns it into 1
     assert mrg32k3a.next_uniform([0.0, one, 0.0, 0.0, 0.0, 0.0]) == 1 / (mrg32k3a.M1 + 1)
 
 

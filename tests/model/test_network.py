@@ -1,4 +1,4 @@
-"""Network profile against a public counter, and against layers computed by hand."""
+"""Costs of networks, against a public counter and layers computed by hand."""
 
 import warnings
 
@@ -10,7 +10,7 @@ import splitlib as sl
 
 @pytest.fixture(scope="module")
 def public():
-    """Return PaddlePaddle and its own MobileNetV2."""
+    """Return PaddlePaddle and its MobileNetV2."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import paddle
@@ -23,7 +23,7 @@ def public():
 
 @pytest.fixture
 def modules(public):
-    """Return the public model's counterpart of each of our stages, in order."""
+    """Return the parts of the public model that correspond to our stages, in order."""
     paddle, model = public
     nn = paddle.nn
     head = nn.Sequential(model.features[18], model.pool2d_avg, nn.Flatten(), model.classifier)
@@ -34,7 +34,7 @@ def modules(public):
 @pytest.mark.filterwarnings("ignore")
 def test_macs_of_every_stage_agree_with_the_public_counter(public, modules, monkeypatch):
     paddle, _ = public
-    # Its report converts an array of one element to int, which NumPy no longer does.
+    # Paddle's report converts an array of one element to int, which NumPy no longer allows.
     monkeypatch.setattr(paddle.Tensor, "__int__", lambda tensor: int(tensor.numpy().item()))
 
     def nothing(layer, inputs, output):
@@ -82,7 +82,7 @@ def test_equations_1_and_6_as_printed_by_hand():
 
 
 def test_layer_defaults_by_hand():
-    """By default a window moves by one pixel without padding, and is followed by a norm."""
+    """The defaults are stride 1, no padding, and batch normalization."""
     image = (4, 9, 8)
     assert sl.Pool2d(2).output_shape(image) == (4, 8, 7)
     assert sl.DepthwiseConv2d(4, 3).output_shape(image) == (4, 7, 6)

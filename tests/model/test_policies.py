@@ -1,4 +1,4 @@
-"""Each policy on slots computed by hand, and what all of them have in common."""
+"""Each policy on slots computed by hand, and properties common to all policies."""
 
 import dataclasses
 import functools
@@ -19,10 +19,10 @@ SERIES = ("split", "rate", "delay", "energy", "Z", "H")
 
 
 def toy(**changes):
-    """Return a network of two stages in round numbers.
+    """Return a scenario with a network of two stages, in round numbers.
 
-    For one image and k = 0, 1, 2: 0, 1, 2 ms here; 0.2, 0.1, 0 ms on a free host; 1000, 100,
-    0 bits; 0, 1, 2 µJ. With the gain of `slot`, 1 mW carries 1 Mbit/s and 3 mW carry 2 Mbit/s.
+    For one image and k = 0, 1, 2: 0, 1, 2 ms on the device; 0.2, 0.1, 0 ms on a free host; 1000,
+    100, 0 bits; 0, 1, 2 µJ. At the gain of `slot`, 1 mW gives 1 Mbit/s and 3 mW give 2 Mbit/s.
     """
     network = sl.Network("toy", (100, 1, 1), (
         sl.Stage("first", (sl.Linear(100, 10),)), sl.Stage("second", (sl.Linear(10, 100),)),
@@ -47,11 +47,11 @@ def outcome(policy, scenario, trace):
     return history.split[0], history.delay[0] * 1e3, history.energy[0] * 1e6
 
 
-JUST = 1.2 + 0.1 / 1.5  # ms: to meet it, the features need 1.5 Mbit/s
+JUST = 1.2 + 0.1 / 1.5  # ms; sending the features in this time takes 1.5 Mbit/s
 
 
 def fastest(scenario, trace):
-    """Return the rule to which energy is worth nothing."""
+    """Return a rule that ignores energy."""
     return sl.Rule.over(scenario, rate="exact", delay_price=1.0)
 
 
@@ -68,8 +68,8 @@ BY_HAND = [
     ("neurosurgeon", {}, 0.1, (2, 2.0, 2.0)),
     ("neurosurgeon_energy", {}, 0.5, (1, 1.25, 1.15)),
     ("neupart", {}, 0.1, (1, 1 + 0.05 + 1, 1.15)),
-    ("dads", {}, 0.1, (2, 2.0, 2.0)),  # no stage lasts longer than a slot: least latency
-    ("dads", {"d_max": 1.5e-3}, 0.1, (1, 2.05, 1.15)),  # one would: 2, 1 or 2 ms, of which 1
+    ("dads", {}, 0.1, (2, 2.0, 2.0)),  # no stage exceeds a slot: least latency
+    ("dads", {"d_max": 1.5e-3}, 0.1, (1, 2.05, 1.15)),  # one would: the longest take 2, 1, 2 ms
     ("dads", {}, 0.19, (0, 0.5 + 0.2 / 0.19, 1.5)),
     ("dads", {"d_max": 1.04e-3}, 0.19, (1, 1 + 0.05 + 0.1 / 0.19, 1.15)),
     (partial(policies.static, split=1), {}, 0.5, (1, 1.25, 1.15)),
@@ -79,10 +79,10 @@ BY_HAND = [
     (partial(policies.static, split=1, rate="d_max"), {"d_max": JUST * 1e-3}, 0.5,
      (1, JUST, 1 + (2**1.5 - 1) * 0.1 / 1.5)),
     ("myopic", {}, 0.5, (0, 1 + 0.4, 1.0)),
-    ("myopic", {"d_max": JUST * 1e-3}, 0.5,  # the raw image in what is left, at little power
+    ("myopic", {"d_max": JUST * 1e-3}, 0.5,  # the raw image in the remaining time, at low power
      (0, JUST, (2 ** (1 / (JUST - 0.4)) - 1) * (JUST - 0.4))),
-    ("myopic", {}, 0.1, (2, 2.0, 2.0)),  # just in time: no outage
-    ("myopic", {"d_max": 0.5e-3}, 0.5, (0, 1.4, 1.0)),  # in vain: then the least energy
+    ("myopic", {}, 0.1, (2, 2.0, 2.0)),  # exactly in time: no outage
+    ("myopic", {"d_max": 0.5e-3}, 0.5, (0, 1.4, 1.0)),  # impossible: least energy instead
     ("myopic_d_avg", {"d_avg": JUST * 1e-3}, 0.5,
      (0, JUST, (2 ** (1 / (JUST - 0.4)) - 1) * (JUST - 0.4))),
     (partial(policies.retransmission, factor=4, probability=0.3), {}, 0.5,
@@ -101,7 +101,7 @@ BY_HAND = [
     ("best_static", LOUD, 0.5, (2, 2.0, 2.0)),
     ("best_static", {"d_avg": 1.35e-3}, 0.5, (1, 1.3, 1.1)),
     ("best_static", {"d_avg": 1e-3}, 0.5, (0, 0.9, 1.5)),
-    ("best_static", {"d_avg": 0.8e-3}, 0.5, (0, 0.9, 1.5)),  # none keeps it: the least excess
+    ("best_static", {"d_avg": 0.8e-3}, 0.5, (0, 0.9, 1.5)),  # none keeps it: least excess
 ]  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def test_three_images_in_triple_time_cost_three_times_as_much(
 
 @pytest.mark.parametrize("factor", [4, 1000])
 def test_a_bottleneck_by_hand(factor):
-    """Four channels become one by 16 * 4 MACs here, and four again by as many there."""
+    """Encoder and decoder, from four channels to one and back, cost 16 * 4 MACs each."""
     network = sl.Network("toy", (1, 4, 4), (
         sl.Stage("first", (sl.Conv2d(1, 4, 1),)), sl.Stage("second", (sl.Conv2d(4, 1, 1),)),
     ))  # fmt: skip
@@ -195,7 +195,7 @@ def objective(scenario, Z, H, V, delay, energy):
 
 @pytest.mark.parametrize(("scale", "V"), [(1.0, 0.3), (1.0, 3.0), (0.01, 30.0)])
 def test_exact_is_never_worse_than_adaptive_in_the_problem_of_a_slot(scale, V):
-    """For equal queues, slot by slot; and no sampled rate is better than it."""
+    """Compare slot by slot with equal queues; no sampled rate is better than the exact one."""
     tx2 = sl.JETSON_TX2
     device = sl.Board("scaled", 1.3e12, a=tx2.a * scale, b=tx2.b * scale, a_prime=tx2.a_prime)
     scenario = sl.Scenario(alpha_max=0.1, device=device)
@@ -261,7 +261,7 @@ def test_clairvoyant_keeps_limits_that_the_best_prices_just_miss(seed):
 
 
 def test_clairvoyant_falls_back_to_the_fastest_policy():
-    """What it is told is without prices, which cannot be raised."""
+    """A bound with prices of 0 is given, which no factor can raise."""
     scenario = sl.Scenario(d_avg=0.02)
     trace = sl.draw_trace(scenario, 500, rng=0)
     free = dataclasses.replace(sl.lower_bound(scenario, trace), delay_price=0.0, outage_price=0.0)
@@ -276,7 +276,7 @@ def test_clairvoyant_falls_back_to_the_fastest_policy():
 
 
 def test_clairvoyant_may_exhaust_a_limit():
-    """Without outages allowed or needed, it has none, and does not hurry for that."""
+    """With epsilon = 0 and no outages, the limit is met exactly, so its price must not rise."""
     scenario = sl.Scenario(epsilon=0.0, d_max=1e6)
     trace = sl.draw_trace(scenario, 5_000, rng=7)
     result = sl.simulate(scenario, trace, policy="clairvoyant", burn_in=0)
@@ -292,7 +292,7 @@ def test_clairvoyant_raises_if_no_policy_keeps_the_limits(scenario):
 
 @pytest.mark.parametrize("policy", ["best_static", "auto_split", "clairvoyant"])
 def test_hindsight_ignores_the_burn_in(policy):
-    """What happens during the burn-in does not matter to it."""
+    """Changing the trace during the burn-in has no effect."""
     scenario = sl.Scenario(alpha_max=0.1)
     trace = sl.draw_trace(scenario, 4_000, rng=2)
     other = sl.Trace(
@@ -324,7 +324,7 @@ def test_best_static_is_the_best_static_policy():
 
 @pytest.mark.parametrize("local_energy_per", ["image", "slot"])
 def test_a_custom_policy_can_reproduce_the_papers_controller(local_energy_per):
-    """Written anew over what a slot shows, it decides and pays as the loop does."""
+    """Written as a function of the slot, it has the same decisions and costs as the loop."""
 
     @sl.online
     def written_anew(slot):
@@ -363,7 +363,7 @@ def test_a_custom_policy_is_called_only_in_slots_with_images(scenario):
 
 @pytest.mark.parametrize("per", ["image", "slot"])
 def test_costs_of_a_slot_by_hand(per):
-    """For three images at half a bit per second, and where nothing can be sent."""
+    """For three images at half a bit per second, and at rate 0."""
     scenario = toy(local_energy_per=per)
     shown = sl.Slot(1e-3, 0.5, 3, 0.0, 0.0, 1.0, 0.0, 2e6, scenario)
     images = {"image": 3, "slot": 1}[per]
@@ -382,7 +382,7 @@ def test_costs_of_a_slot_by_hand(per):
 @pytest.mark.parametrize("gain", [1e-10, 1e-3])
 @pytest.mark.parametrize(("rate", "limit"), [("p_min", "rate_min"), ("p_max", "rate_max")])
 def test_a_custom_policy_costs_as_much_as_a_rule_on_a_weak_channel(gain, rate, limit):
-    """Also where a bit takes seconds."""
+    """This includes a channel on which a bit takes seconds."""
     own = sl.online(lambda slot: (1, getattr(slot, limit)))
     fixed = partial(policies.static, split=1, rate=rate)
     trace = sl.Trace([gain], [0.5], [1])
@@ -391,7 +391,7 @@ def test_a_custom_policy_costs_as_much_as_a_rule_on_a_weak_channel(gain, rate, l
 
 
 def test_a_custom_policy_pays_for_sending_at_rate_zero():
-    """The weakest gain that a number can hold carries nothing."""
+    """At the smallest positive gain the rate rounds to 0."""
     trace = sl.Trace([5e-324], [0.5], [1])
     _, delay, energy = outcome(sl.online(lambda slot: (1, slot.rate_min)), toy(), trace)
     assert energy == pytest.approx(1e3 * toy().p_min * delay)
@@ -504,7 +504,7 @@ def test_names_include_the_parameters_set():
 
 @pytest.fixture
 def registered():
-    """Register a policy for one test; return the function that does."""
+    """Return a function that registers a policy for one test."""
     names = []
 
     def register(function, label="mine", **about):
@@ -530,7 +530,7 @@ def test_a_registered_policy_works_by_name_everywhere(scenario, registered):
     )
     assert result.policy == "mine" == sl.policies.name_of(sl.POLICIES["mine"])
     grid = {"V": 0.3, "seeds": [4], "n_slots": 3_000, "burn_in": 100, "progress": False}
-    data = sl.compare(scenario, **grid)  # all that are registered
+    data = sl.compare(scenario, **grid)  # all registered policies
     assert list(data.policy.values) == list(sl.POLICIES)
     alone = sl.sweep(scenario, policy="mine", **grid)
     assert float(data.mean_energy.sel(policy="mine").item()) == alone.mean_energy.item()

@@ -1,7 +1,7 @@
 """The same numbers on every machine: to the last bit, or to 1e-9 with equal decisions.
 
-A process of its own draws a trace and runs policies and bound on it, in environments that could
-make a difference. `make torture` does the same with all notebooks, and in more environments.
+A separate process draws a trace and runs policies and bound on it, in environments that could
+change the results. `make torture` does the same with all notebooks, in more environments.
 """
 
 import json
@@ -32,7 +32,7 @@ FEATURES = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
 
 
 def numbers(**environment):
-    """Return what the code finds in an environment."""
+    """Return the results of the code in an environment."""
     done = subprocess.run(
         [sys.executable, "-c", CODE],
         env=os.environ | environment,

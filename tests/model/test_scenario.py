@@ -1,4 +1,4 @@
-"""Scenario and trace: the paper's values, what is drawn, and what is refused."""
+"""Scenarios and traces: the paper's values, the distributions drawn, and refused input."""
 
 import dataclasses
 
@@ -34,7 +34,7 @@ def test_profile_of_a_network_by_hand():
 
 
 def test_other_readings_of_the_paper_by_hand():
-    """What each field means, from the formulas alone; the same seed gives the same draws."""
+    """Check each field against its formula; the same seed gives the same draws."""
     paper = sl.Scenario()
     first_metre = 299_792_458 / (4 * np.pi * 3.5e9)
     gains = {

@@ -1,4 +1,4 @@
-"""The slot loop and what is run with it, against other loops, closed forms and known limits."""
+"""Simulations and sweeps, against other loops, closed forms and known limits."""
 
 import dataclasses
 import inspect
@@ -52,7 +52,7 @@ def test_plain_compiled_and_numpy_loop_agree_slot_by_slot(changes, V):
 
 
 def test_splitting_point_and_rate_minimize_the_problem_of_the_slot(scenario, rng):
-    """Against brute force over all splitting points and many rates, for the surrogate's rate."""
+    """Compare with brute force over splitting points and rates; the rate is the surrogate's."""
     trace = trace_of(scenario, 400)
     V = 0.3
     history = history_of(scenario, trace, V)
@@ -179,7 +179,7 @@ def test_outage_of_full_offloading_agrees_with_quadrature(alpha_max):
 
 
 def test_only_energy_matters_as_v_grows(scenario):
-    """V → ∞: the cheapest splitting point at the smallest power, whatever the delay."""
+    """V → ∞: the splitting point of least energy at the smallest power, for any delay."""
     trace = trace_of(scenario)
     history = history_of(scenario, trace, V=1e12)
     rate = sl.channel.rate(scenario.p_min, trace.gain, scenario.bandwidth, scenario.noise_psd)
@@ -226,7 +226,7 @@ def test_without_gain_only_full_local_inference_is_possible(scenario):
 
 
 def test_rate_at_tiny_gain_in_closed_form(scenario):
-    """Where the SNR is tiny, the rate is p h / (N0 ln 2): here less than a bit per second."""
+    """At a tiny SNR the rate is p h / (N0 ln 2), here less than one bit per second."""
     trace = sl.Trace(gain=[1e-20], availability=[1.0], arrivals=[5])
     rate = 0.1 * 1e-20 / (scenario.noise_psd * np.log(2))
     history = history_of(scenario, trace, policy="full_offloading")
@@ -267,7 +267,7 @@ def test_rates_that_are_always_or_never_at_a_limit(changes, share):
     ("adaptive", 0.1), ("dads", 3e-4), ("myopic", 3e-4),
 ])  # fmt: skip
 def test_ties_go_to_the_smallest_splitting_point(policy, d_max):
-    """Two pooling stages: the points after them cost the same in every respect."""
+    """The splitting points after two pooling stages have equal costs."""
     pool = sl.Stage("pool", (sl.GlobalAveragePool(),))
     end = sl.Stage("end", (sl.Linear(3, 10_000), sl.Linear(10_000, 10_000)))
     network = sl.Network("n", (3, 64, 64), (pool, pool, end))
@@ -278,7 +278,7 @@ def test_ties_go_to_the_smallest_splitting_point(policy, d_max):
 
 
 def test_numbers_of_the_paper(scenario):
-    """Section IV at full length for one seed, within the spread over seeds."""
+    """Run Section IV at full length for one seed; tolerances cover the spread over seeds."""
     scarce = dataclasses.replace(scenario, alpha_max=0.1)
     trace = sl.draw_trace(scarce, rng=1)
     adaptive = sl.simulate(scarce, trace, V=3.0)
@@ -434,7 +434,7 @@ SETTINGS = st.fixed_dictionaries({}, optional={
     n_slots=st.integers(2, 300),
 )
 def test_several_v_side_by_side_agree_with_single_runs(changes, weights, policy, seed, n_slots):
-    """To the last bit, with virtual queues and without."""
+    """They agree to the last bit, with and without virtual queues."""
     scenario = sl.Scenario(**changes)
     trace = sl.draw_trace(scenario, n_slots, rng=seed)
     together = simulate_each(scenario, trace, weights, policy, n_slots // 3, history=True)
@@ -467,7 +467,7 @@ def test_slot_costs_at_one_rate_and_at_zero_gain(scenario):
     assert delay[0, 0] == pytest.approx(3 * (4816896 / 1e8 + 2 * 300_774_272 / 0.5 / 21e12))
     assert not delay[1].any()
     assert not energy[1].any()
-    for rate in (1e8, 0.0):  # without gain none is possible
+    for rate in (1e8, 0.0):  # at gain 0 no rate is possible
         delay, energy = sl.slot_costs(scenario, trace, [1e8, 1e8, rate])
         assert (energy[2, :-1] > 1e100).all()
         assert energy[2, -1] == 3 * scenario.profile.local_energy[-1]
@@ -546,7 +546,7 @@ def test_seeds_may_be_any_sequence(scenario, seeds):
 @pytest.mark.parametrize("V", [1e-3, 0.1, 3.0, 100.0])
 @pytest.mark.parametrize("alpha_max", [0.01, 1.0])
 def test_deterministic_bounds_on_the_queues(alpha_max, V):
-    """The proposition of the chapter on the controller, in every slot."""
+    """Check the proposition in the chapter on the controller, in every slot."""
     scenario = sl.Scenario(alpha_max=alpha_max)
     trace = trace_of(scenario, 50_000)
     history = history_of(scenario, trace, V)

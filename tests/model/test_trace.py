@@ -1,6 +1,6 @@
-"""Traces with a memory: what each slot is by itself, and what it keeps of those before.
+"""Traces with memory: the distribution of a single slot, and the dependence between slots.
 
-Every statistical test has a fixed seed; with another one each check would fail by chance with
+Every statistical test has a fixed seed; with another seed, each check fails by chance with
 probability `FALSE_ALARM`.
 """
 
@@ -18,7 +18,7 @@ HOST = sl.MarkovAvailability(memory=0.9, busy_share=0.3)
 
 
 def fading_of(trace):
-    """Return |g|², of mean 1."""
+    """Return |g|², with mean 1."""
     return trace.gain / SCENARIO.mean_gain
 
 
@@ -41,7 +41,7 @@ def series(trace):
 
 
 def test_random_stream_of_independent_slots_never_changes():
-    """The stream is part of the contract: seeds that stand in papers and notebooks must last."""
+    """Seeds in papers and notebooks must keep their meaning, so the stream must never change."""
     scenario = sl.Scenario(alpha_max=0.7, alpha_min=0.1, fading_power=2.0, arrival_rate=4)
     rng = np.random.default_rng(5)
     gain = scenario.mean_gain * rng.standard_exponential(1000)
@@ -89,7 +89,7 @@ def test_amplitude_is_filtered_white_noise():
     rng = np.random.default_rng(8)
     power = rng.standard_exponential(2000)
     for draw in (rng.random, lambda size: rng.poisson(SCENARIO.arrival_rate, size)):
-        draw(2000)  # availability and load come in between
+        draw(2000)  # availability and load are drawn in between
     noise = np.sqrt(power) * np.exp(2j * np.pi * rng.random((2, 2000))[0])
     noise[1:] *= np.sqrt(1 - 0.95**2)
     g = signal.lfilter([1.0], [1.0, -0.95], noise)
@@ -118,7 +118,7 @@ def test_models_do_not_modify_their_input():
 def test_gain_of_a_slot_is_exponential(correlation):
     model = sl.GaussMarkovFading(correlation)
     drawn = sl.draw_trace(SCENARIO, 400_000, rng=1, fading=model)
-    thinned = fading_of(drawn)[::100]  # what is left of the correlation is 0.95 ** 200, 4e-5
+    thinned = fading_of(drawn)[::100]  # the remaining correlation is 0.95 ** 200, 4e-5
     assert stats.kstest(thinned, "expon").pvalue > FALSE_ALARM
 
 
@@ -137,13 +137,13 @@ def test_availability_of_a_slot_is_uniform(memory, busy_share):
 def check_autocorrelation(deviation, expected):
     """Compare the mean of ``x(t) x(t + k)`` with its expectation, by batch means.
 
-    ``deviation`` has mean 0 and variance 1 by its distribution, not by the sample.
+    ``deviation`` is standardized by the mean and variance of its distribution, not of the sample.
     """
     for lag, value in expected.items():
         products = deviation[: deviation.size - lag] * deviation[lag:]
         found = sl.batch_means(products, n_batches=40, level=1 - FALSE_ALARM)
         assert found.lower < value < found.upper, (lag, value, found)
-        assert found.upper - found.lower < 0.15  # narrow enough to tell a wrong law
+        assert found.upper - found.lower < 0.15  # narrow enough to detect a wrong law
 
 
 def test_autocorrelation_of_the_gain(trace):
@@ -177,7 +177,7 @@ def test_transition_probabilities_of_the_host(trace):
 
 
 def test_the_start_is_stationary():
-    """The first slots of many short traces, whose memory is far longer than they are."""
+    """Test the first slots of many traces that are far shorter than their memory."""
     rng = np.random.default_rng(9)
     models = {"fading": sl.GaussMarkovFading(0.999), "availability": sl.MarkovAvailability(0.99)}
     drawn = [sl.draw_trace(SCENARIO, 40, rng, **models) for _ in range(3000)]
@@ -201,7 +201,7 @@ def test_channel_host_and_load_are_independent_of_each_other(trace):
 
 
 def test_channel_and_host_use_independent_draws():
-    """Were phase and switch one draw, changes of state in a row would drive g in one direction."""
+    """If phase and switch were one draw, successive changes of state would drive g one way."""
     models = {"fading": sl.GaussMarkovFading(0.9), "availability": sl.MarkovAvailability(0.5)}
     drawn = sl.draw_trace(SCENARIO, 200_000, rng=4, **models)
     changed = np.diff((share_of(drawn) <= 0.5).astype(float)) != 0
@@ -236,7 +236,7 @@ def test_single_slot_and_longest_memory():
 
 
 def test_edge_cases_of_state_and_memory_by_hand():
-    """The largest share of the busy host is busy still; without memory any number draws anew."""
+    """A share equal to ``busy_share`` counts as busy; with memory 0 every slot draws its state."""
     uniform, kept = np.array([0.1, 0.3, 0.9]), np.zeros(3)
     assert HOST._apply(uniform, kept) == pytest.approx([0.1, 0.3, 0.3 * 0.6 / 0.7])
     assert np.array_equal(sl.MarkovAvailability(0.0, 0.5)._apply(uniform, kept), uniform)

@@ -1,4 +1,4 @@
-"""The list of claims: what it must look like, and how a claim is judged."""
+"""The list of claims: its format, and how claims are judged."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""The numbers that claims are judged by, against single runs and closed forms."""
+"""Quantities measured for the claims, against single runs and closed forms."""
 
 import dataclasses
 
@@ -32,7 +32,7 @@ def test_costs_by_hand():
     assert (found["convolutional_layers"], found["splitting_points"]) == (52, 20)
     assert found["total_macs_millions"] == 300.774272
     assert found["size_ratio"] == pytest.approx(112 * 112 * 32 / (7 * 7 * 160))
-    # 7 by 7 maps, of which (6) as printed keeps 6 by 6.
+    # For 7 by 7 maps, (6) as printed counts 6 by 6.
     assert found["eq6_error_percent"] == pytest.approx(100 * (1 - (6 / 7) ** 2))
     printed = sl.Scenario(network=sl.mobilenet_v2(arithmetic="paper"))
     again = {name: value.value for name, value in measures.of_costs(printed).items()}

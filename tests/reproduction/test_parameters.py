@@ -1,4 +1,4 @@
-"""What notebooks' parameters may be: the scenario's own rules, and those that no field has."""
+"""Parameters of notebooks: the rules of the scenario's fields, and those of other parameters."""
 
 import dataclasses
 import math
@@ -110,7 +110,7 @@ def test_no_rule_overrides_that_of_a_field():
 
 
 def running(injected=None, **changed):
-    """Return the globals of a notebook whose parameters have just run."""
+    """Return the globals of a notebook just after its parameters cell."""
     namespace = {}
     exec(CELL, namespace)
     namespace["In"] = ["", "import splitlib as sl", CELL]
@@ -132,7 +132,7 @@ def test_check_can_be_repeated_after_annotations_in_later_cells(later):
 
 
 def test_types_may_be_strings():
-    """As ``from __future__ import annotations`` in a cell has them from there on."""
+    """After ``from __future__ import annotations`` in a cell, annotations are strings."""
     exec("from __future__ import annotations\n" + CELL, texts := running())
     assert texts["__annotations__"]["V"] == "list[float]"
     parameters.check(texts)

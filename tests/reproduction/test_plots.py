@@ -1,4 +1,4 @@
-"""Plots of single notebooks: what they draw, and in which units."""
+"""Plots of individual notebooks: their contents and units."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The verdicts on record, against those of the executed notebooks: no wrong number passes."""
+"""The recorded verdicts against the numbers of the executed notebooks: no wrong number passes."""
 
 import dataclasses
 import math
@@ -22,7 +22,7 @@ CLAIMS, RECORD = verdicts.read_lists(ROOT)
 
 @cache
 def numbers():
-    """Return what the executed notebooks measured."""
+    """Return the numbers of the executed notebooks."""
     found = verdicts.measured_numbers(ROOT)
     if not found:
         pytest.fail("no notebook has been executed: run `make figures` first", pytrace=False)
@@ -31,12 +31,12 @@ def numbers():
 
 @cache
 def other_readings():
-    """Return what the executed notebooks measured under other readings; nobody changes it."""
+    """Return the numbers under other readings; callers must not modify them."""
     return verdicts.other_readings(ROOT)
 
 
 def faults(listed=CLAIMS, record=RECORD, found=None, readings=None):
-    """Return what disagrees, by default where nothing was changed."""
+    """Return the disagreements, by default with nothing changed."""
     readings = other_readings() if readings is None else readings
     return disagreements(listed, record, found or numbers(), readings)
 
@@ -111,7 +111,7 @@ def test_the_papers_own_number_must_be_acceptable(printed, accept, seen):
 
 @pytest.fixture
 def project(tmp_path):
-    """Return a copy of what the claims are judged by."""
+    """Return a folder with copies of all files needed to judge the claims."""
     ignore = shutil.ignore_patterns("__pycache__", "figures", ".*")
     for name in ("reproduction", "book/executed"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
@@ -120,7 +120,7 @@ def project(tmp_path):
 
 
 def edit(path, old, new):
-    """Replace a text that is in a file by another one."""
+    """Replace text in a file, which must contain it."""
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
@@ -190,7 +190,7 @@ FIELDS = ("distance", "carrier_frequency", "bandwidth", "noise_psd", "p_min", "p
 @pytest.mark.parametrize("factor", [0.99, 1.01])
 @pytest.mark.parametrize("name", [*FIELDS, *BOARDS])
 def test_an_error_of_one_per_cent_in_any_constant_is_caught_by_a_claim(name, factor):
-    """What no claim of the paper can hold, E|h|^2 = 1, is held by test_scenario."""
+    """No claim of the paper can catch an error in E|h|^2 = 1; test_scenario does."""
     scenario = sl.Scenario()
     board, _, field = name.rpartition(".")
     owner = getattr(scenario, board) if board else scenario
