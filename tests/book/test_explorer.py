@@ -1,4 +1,4 @@
-"""The explorer: its Python side, the page it makes in a real browser, and JupyterLab and Voila."""
+"""The explorer: in Python, on pages in a real browser, and in JupyterLab and Voila."""
 
 import dataclasses
 import json
@@ -44,7 +44,7 @@ PYTHON_ONLY = [policy.label for policy in sl.POLICIES.values() if not runs_in_pa
 HTML = ROOT / "_build" / "html"
 EXPLORER = "book/executed/explorer"
 PAGES = [*book.pages(ROOT), "search", "genindex"]
-#: Every page from a folder, where less is allowed; over http one of each kind.
+#: Every page as a file, where browsers are stricter, and one of each kind over http.
 VISITS = [(name, "file") for name in PAGES]
 VISITS += [(name, "http") for name in ("book/index", EXPLORER, "book/controller", "search")]
 
@@ -59,7 +59,7 @@ def chromium():
 
 @pytest.fixture(scope="module")
 def addresses():
-    """Where the book stands: on a host, and in a folder."""
+    """Return the addresses of the book over http and in its folder."""
     if not (HTML / "index.html").is_file():
         pytest.fail("there is no built book: run `make book` first", pytrace=False)
     with served(HTML) as host:
@@ -76,7 +76,7 @@ def panel(chromium, addresses):
 # ---- in Python ----
 
 
-def test_sliders_and_python_stand_for_the_same_scenario():
+def test_sliders_and_python_have_the_same_scenario():
     explorer = Explorer()
     assert explorer.scenario == sl.Scenario()
     explorer.panel.alpha_max, explorer.panel.d_avg_ms, explorer.panel.p_max_mw = 0.25, 70.0, 50.0
@@ -92,7 +92,7 @@ def test_sliders_and_python_stand_for_the_same_scenario():
     assert sliders["V (s²/J)"].value == 0.5
 
 
-def test_result_is_that_of_simulate():
+def test_result_agrees_with_simulate():
     explorer = Explorer(sl.Scenario(alpha_max=0.5), V=0.2, n_slots=5000, burn_in=100, seed=4)
     trace = sl.page_trace(explorer.scenario, 5000, seed=4)
     expected = sl.simulate(explorer.scenario, trace, V=0.2, burn_in=100)
@@ -101,7 +101,7 @@ def test_result_is_that_of_simulate():
     assert np.array_equal(result.split_histogram, expected.split_histogram)
 
 
-def test_an_own_scenario_fits_whatever_its_values():
+def test_sliders_fit_any_scenario():
     network = sl.Network("tiny", (1, 8, 8), (sl.Stage("only", (sl.Conv2d(1, 4, 3),)),))
     scenario = sl.Scenario(
         network=network, distance=3000.0, alpha_max=1e-5, epsilon=0.0, d_avg=2.0, p_min=0.033,
@@ -171,7 +171,7 @@ def test_rivals_can_be_chosen_from_python():
     assert explorer.panel.rivals == explorer.panel.initial["rivals"] == []
 
 
-def test_a_rival_for_which_the_network_is_too_short_is_not_offered():
+def test_a_rival_that_needs_a_longer_network_is_not_offered():
     explorer = Explorer(rivals=["bottleneck", "dads"])
     short = sl.Network("tiny", (1, 8, 8), (sl.Stage("only", (sl.Conv2d(1, 4, 3),)),))
     explorer.scenario = sl.Scenario(network=short)
@@ -181,8 +181,8 @@ def test_a_rival_for_which_the_network_is_too_short_is_not_offered():
         explorer.rivals = ["bottleneck"]
 
 
-def test_a_registered_policy_is_offered_or_named_as_one_for_python_alone(monkeypatch):
-    def middle(scenario, trace):
+def test_registered_policies_are_offered_or_listed_as_python_only(monkeypatch):
+    def halfway(scenario, trace):
         return sl.Rule.over(scenario, [9])
 
     def peeking(scenario, trace):
@@ -192,7 +192,7 @@ def test_a_registered_policy_is_offered_or_named_as_one_for_python_alone(monkeyp
         return 19, slot.rate_max
 
     monkeypatch.setattr(sl.policies, "POLICIES", dict(sl.POLICIES))
-    for function in (middle, peeking, sl.online(cautious)):
+    for function in (halfway, peeking, sl.online(cautious)):
         sl.register(f"the {function.__name__} one")(function)
     explorer = Explorer(rivals=["middle"])
     assert explorer.panel.offered == [*RIVALS, "middle"]
@@ -201,7 +201,7 @@ def test_a_registered_policy_is_offered_or_named_as_one_for_python_alone(monkeyp
         explorer.rivals = ["peeking"]
 
 
-def test_the_page_gets_no_second_loop():
+def test_page_uses_the_translated_functions():
     script = to_javascript()
     for function in FUNCTIONS:
         assert f"{function.__name__} = function" in script
@@ -217,17 +217,17 @@ def total(table, i, n, sums):
             sums[0] += table.more[i][k]
 
 
-def test_rows_are_looked_up_before_a_loop_but_for_those_that_may_not_be_there():
+def test_rows_are_looked_up_before_a_loop_unless_they_may_be_missing():
     script = to_javascript((total,))
     assert script.index("table_rows_i_ = table.rows[i]") < script.index("for (k = 0")
     assert "table.more[i][k]" in script
 
 
-# ---- the pages of the book, with every other host out of reach ----
+# ---- the pages of the book, without access to other hosts ----
 
 
 def typeset(page):
-    """Return how many formulas a page has, and how many of them are drawn."""
+    """Return the number of formulas on a page, and the number of those typeset."""
     page.wait_for_timeout(300)
     page.wait_for_function("!window.MathJax?.startup?.promise || document.readyState == 'complete'")
     page.evaluate("window.MathJax?.startup?.promise")
@@ -236,7 +236,7 @@ def typeset(page):
 
 
 @pytest.mark.parametrize(("name", "scheme"), VISITS)
-def test_page_asks_no_other_host_and_complains_about_nothing(chromium, addresses, name, scheme):
+def test_page_contacts_no_other_host_and_logs_no_errors(chromium, addresses, name, scheme):
     with Visit(chromium, f"{addresses[scheme]}/{name}.html") as visit:
         formulas, drawn = typeset(visit.page)
         visit.page.wait_for_timeout(200)
@@ -247,8 +247,8 @@ def test_page_asks_no_other_host_and_complains_about_nothing(chromium, addresses
         assert formulas == drawn
 
 
-def test_every_declared_font_is_there(chromium, addresses):
-    # The browser loads one of two declarations of the same font, today this one, tomorrow that.
+def test_every_declared_font_loads(chromium, addresses):
+    # If a font is declared twice, it is unpredictable which declaration the browser loads.
     with Visit(chromium, f"{addresses['file']}/{EXPLORER}.html") as visit:
         Panel(visit.page)
         states = visit.page.evaluate(
@@ -269,7 +269,7 @@ def test_there_are_formulas_to_draw(chromium, addresses):
 
 
 @pytest.mark.parametrize("scheme", ["http", "file"])
-def test_search_finds_without_a_network(chromium, addresses, scheme):
+def test_search_works_offline(chromium, addresses, scheme):
     with Visit(chromium, f"{addresses[scheme]}/search.html?q=Lambert") as visit:
         visit.page.wait_for_selector("#search-results li a")
         found = visit.page.locator("#search-results li a").all_inner_texts()
@@ -278,7 +278,7 @@ def test_search_finds_without_a_network(chromium, addresses, scheme):
 
 
 @pytest.mark.parametrize("width", [1440, 768, 375])
-def test_the_panel_stands_on_the_first_screen_and_fits(chromium, addresses, width):
+def test_panel_is_on_the_first_screen_and_fits(chromium, addresses, width):
     size = {"width": width, "height": 900}
     with Visit(chromium, f"{addresses['file']}/book/index.html", viewport=size) as visit:
         Panel(visit.page)
@@ -289,7 +289,7 @@ def test_the_panel_stands_on_the_first_screen_and_fits(chromium, addresses, widt
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_without_javascript_and_in_print_a_still_picture_stands_in(chromium, addresses):
+def test_without_javascript_and_in_print_a_still_picture_is_shown(chromium, addresses):
     for name in ("book/index", EXPLORER):
         address = f"{addresses['file']}/{name}.html"
         still = ".static-figure img, .tag_static-figure img"
@@ -303,7 +303,7 @@ def test_without_javascript_and_in_print_a_still_picture_stands_in(chromium, add
             assert not visit.page.locator(".splitlib-panel").is_visible()
 
 
-# ---- what the panel shows ----
+# ---- the contents of the panel ----
 
 EXPECTED = {
     "meanDelay": "mean_delay",
@@ -329,13 +329,13 @@ def compare_with_python(data):
 
 
 def scenario_of(setting):
-    """Return the scenario that stands behind a setting of the page."""
+    """Return the scenario for a setting of the page."""
     fields = {field.name for field in dataclasses.fields(sl.Scenario)}
     return sl.Scenario(**{name: setting[name] for name in fields & setting.keys()})
 
 
 def random_settings(count):
-    """Return settings all over the ranges of the sliders, in their units."""
+    """Yield random settings from the whole range of the sliders, in their units."""
     rng = np.random.default_rng(3)
 
     def draw(low, high, log=False):
@@ -356,7 +356,7 @@ def random_settings(count):
 
 
 def show(panel, setting):
-    """Type a setting into the panel, and wait until all of it is shown."""
+    """Type a setting into the panel, and wait until everything is shown."""
     for name, value in setting.items():
         panel.type(name, value)
     panel.settle()
@@ -365,7 +365,7 @@ def show(panel, setting):
 
 
 def show_point(panel, setting):
-    """Type a setting into the panel, V last, and wait for its numbers, not for the curve."""
+    """Type a setting into the panel, V last, and wait for its numbers but not for the curve."""
     for name, value in sorted(setting.items(), key=lambda item: item[0] == "V"):
         panel.type(name, value)
     panel.page.wait_for_function(
@@ -374,7 +374,7 @@ def show_point(panel, setting):
     )
 
 
-def test_numbers_on_the_page_are_those_of_simulate(panel):
+def test_numbers_on_the_page_agree_with_simulate(panel):
     panel.page.get_by_role("button", name="more sliders").click()
     compare_with_python(panel.read())
     for setting in random_settings(24):
@@ -414,13 +414,13 @@ def test_dragging_beta_moves_the_split_all_the_way(panel):
 
 
 def place_of_marker(panel):
-    """Read where V stands off the first chart."""
+    """Read energy saving and mean delay of the current point off the first chart."""
     chart = panel.root.locator(".charts svg").first
     return place_of(panel, numbers_in(chart.locator(".here").get_attribute("transform")))
 
 
 def place_of(panel, place):
-    """Read energy saving and mean delay, in % and ms, off the first chart's axes and limit."""
+    """Convert a position in the first chart to energy saving (%) and mean delay (ms)."""
     chart = panel.root.locator(".charts svg").first
     x, y = place
     ticks = chart.locator("text[text-anchor=middle]")
@@ -436,7 +436,7 @@ def numbers_in(text):
     return [float(number) for number in re.findall(r"-?[\d.]+", text)]
 
 
-def test_what_is_drawn_follows_the_numbers(panel):
+def test_charts_agree_with_the_numbers(panel):
     boxes = panel.root.locator("svg rect:not(.burn-in)")
     heights = [
         float(h) for h in boxes.evaluate_all("bars => bars.map(b => b.getAttribute('height'))")
@@ -455,7 +455,7 @@ def test_what_is_drawn_follows_the_numbers(panel):
     assert re.search(r"Energy saving [\d.]+\s%", name)
 
 
-def test_the_sliders_show_what_is_simulated(panel):
+def test_sliders_show_the_simulated_values(panel):
     readout = panel.page.locator(".splitlib-V .widget-readout").first
     assert panel.read("V")[0] == 3
     assert readout.inner_text() == "3.00"
@@ -488,7 +488,7 @@ def test_presets_and_reset(panel):
     assert panel.handle("alpha_max").get_attribute("aria-valuetext") == "1"
 
 
-def test_everything_can_be_reached_and_is_announced(panel):
+def test_all_controls_are_reachable_and_announced(panel):
     page = panel.page
     page.get_by_role("button", name="more sliders").press("Enter")
     names = page.locator(".splitlib-panel .noUi-handle").evaluate_all(
@@ -504,7 +504,7 @@ def test_everything_can_be_reached_and_is_announced(panel):
     expect(panel.root.locator("[aria-live=polite]")).to_contain_text(re.compile(said))
 
 
-def test_a_broken_limit_is_told_in_words(panel):
+def test_a_broken_limit_is_described_in_words(panel):
     panel.type("V", 100)
     panel.settle()
     text = panel.root.locator(".numbers").inner_text()
@@ -521,7 +521,7 @@ def test_a_broken_limit_is_told_in_words(panel):
     {"distance": 1.0, "path_loss_exponent": 2.0, "p_max_mw": 1000.0},
     {"arrival_rate": 0.5, "p_max_mw": 10.0},
 ])  # fmt: skip
-def test_corners_leave_no_broken_picture(panel, corner):
+def test_extreme_settings_are_drawn_without_errors(panel, corner):
     panel.page.get_by_role("button", name="more sliders").click()
     show(panel, corner)
     drawing = panel.root.inner_html()
@@ -535,7 +535,7 @@ def test_corners_leave_no_broken_picture(panel, corner):
     compare_with_python(panel.read())
 
 
-def test_without_images_the_page_says_why_it_draws_nothing(panel):
+def test_without_images_the_page_explains_why_it_draws_nothing(panel):
     panel.page.get_by_role("button", name="more sliders").click()
     panel.type("arrival_rate", 0)
     panel.settle()
@@ -585,7 +585,7 @@ def compare_rivals_with_python(panel, expected):
         assert run["split_histogram"] == result.split_histogram.tolist(), name
 
 
-def test_numbers_of_all_rivals_are_those_of_simulate(panel):
+def test_numbers_of_all_rivals_agree_with_simulate(panel):
     choose(panel, *RIVALS)
     compare_rivals_with_python(panel, RIVALS)
     panel.page.get_by_role("button", name="more sliders").click()
@@ -597,7 +597,7 @@ def test_numbers_of_all_rivals_are_those_of_simulate(panel):
     assert "exceeded" in table.inner_text()
 
 
-def test_where_no_policy_keeps_the_limits_the_clairvoyant_says_so(panel):
+def test_clairvoyant_reports_that_no_policy_keeps_the_limits(panel):
     choose(panel, "clairvoyant", "dads")
     panel.page.get_by_role("button", name="more sliders").click()
     show(panel, {"d_avg_ms": 5.0, "arrival_rate": 40.0})
@@ -607,7 +607,7 @@ def test_where_no_policy_keeps_the_limits_the_clairvoyant_says_so(panel):
     assert panel.root.locator(".charts svg").first.locator("path.rival").count() == 1
 
 
-#: Counts how often the page has gone on to another setting before the rivals were known for it.
+#: Counts how often the page has shown a new setting before its rivals were ready.
 _COUNT_EARLY = """root => {
   root.early = 0;
   new MutationObserver(() => {
@@ -616,7 +616,7 @@ _COUNT_EARLY = """root => {
 }"""
 
 
-def test_rivals_follow_the_sliders_while_one_is_dragged(panel):
+def test_rivals_follow_a_slider_during_a_drag(panel):
     choose(panel, "neupart", "exact", "best_static")
     panel.root.evaluate(_COUNT_EARLY)
     panel.drag("path_loss_exponent", by=0.3)
@@ -632,7 +632,7 @@ def test_rivals_follow_the_sliders_while_one_is_dragged(panel):
     compare_rivals_with_python(panel, ["exact", "best_static", "neupart"])
 
 
-def test_the_choice_of_rivals_can_be_made_with_keys_alone(panel):
+def test_rivals_can_be_chosen_with_keys_alone(panel):
     page, root = panel.page, panel.root
     assert root.get_by_role("table").count() == root.locator("path.rival").count() == 0
     assert not root.locator(".rivals button").first.is_visible()
@@ -658,7 +658,7 @@ def test_the_choice_of_rivals_can_be_made_with_keys_alone(panel):
     assert root.get_by_role("table").count() == 0
 
 
-def test_reset_lets_the_rivals_go(panel):
+def test_reset_clears_the_rivals(panel):
     choose(panel, "dads", "myopic")
     panel.root.get_by_role("button", name="reset").click()
     panel.root.get_by_role("table").wait_for(state="detached")
@@ -667,7 +667,7 @@ def test_reset_lets_the_rivals_go(panel):
     assert panel.root.locator(".rivals [aria-pressed=true]").count() == 0
 
 
-def test_a_rival_stands_where_its_numbers_say(panel):
+def test_a_rival_is_drawn_at_its_numbers(panel):
     choose(panel, "best_static", "after_first_conv")
     static = panel.read("rivals")[0]["best_static"]
     chart = panel.root.locator(".charts svg").first
@@ -702,11 +702,11 @@ def test_all_rivals_fit(chromium, addresses, width):
                     assert apart, "two texts lie on each other"
 
 
-# ---- the negative control, and what else Sphinx is told ----
+# ---- the negative control, and other settings of Sphinx ----
 
 
 def mini_book(folder, **config):
-    """Build a book of the explorer's page alone, with other settings; return its page."""
+    """Build a book with only the explorer's page and other settings; return its page."""
     executed = folder / "book" / "executed"
     executed.mkdir(parents=True)
     shutil.copy(ROOT / "book" / "executed" / "explorer.ipynb", executed)
@@ -734,7 +734,7 @@ def mini_book(folder, **config):
     return page
 
 
-def test_stock_settings_fail_what_is_tested_here(chromium, tmp_path):
+def test_stock_settings_would_fail_these_tests(chromium, tmp_path):
     page = mini_book(tmp_path)
     with Visit(chromium, page.as_uri()) as visit:
         formulas, drawn = typeset(visit.page)
@@ -744,7 +744,7 @@ def test_stock_settings_fail_what_is_tested_here(chromium, tmp_path):
         assert visit.page.locator(".splitlib-panel").count() == 0
 
 
-def test_public_address_brings_buttons_that_lead_to_the_sources(tmp_path):
+def test_a_public_address_adds_buttons_that_lead_to_the_sources(tmp_path):
     extensions = {"local_extensions": {"sphinx_public": str(ROOT / "tools")}}
     address = "https://github.com/someone/splitlib"
     page = mini_book(tmp_path, sphinx=extensions, repository={"url": address, "branch": "main"})
@@ -781,8 +781,8 @@ readings = {"path_loss": "friis", "fading_power": 40.0, "alpha_min": 0.1, "flops
             "local_energy_per": "slot", "raw_bits_per_element": 8, "split_objective": "surrogate"}
 
 
-@sl.register("in the middle")
-def middle(scenario, trace):
+@sl.register("halfway")
+def halfway(scenario, trace):
     return sl.Rule.over(scenario, [8, 9, 10], rate="surrogate", virtual_queues=True)
 
 
@@ -797,8 +797,8 @@ explorer = sl.explorer.Explorer(sl.Scenario(network=network, alpha_max=0.5, **re
 
 def note(change):
     result = explorer.result()
-    mine = sl.simulate(explorer.scenario, explorer.trace, V=explorer.V, policy="middle")
-    seen = {"middle": [mine.mean_energy, mine.split_histogram.tolist()],
+    mine = sl.simulate(explorer.scenario, explorer.trace, V=explorer.V, policy="halfway")
+    seen = {"halfway": [mine.mean_energy, mine.split_histogram.tolist()],
             "V": explorer.V, "path_loss_exponent": explorer.scenario.path_loss_exponent,
             "mean_delay": result.mean_delay, "energy_saving": result.energy_saving,
             "split_histogram": result.split_histogram.tolist()}
@@ -815,7 +815,7 @@ explorer
 
 @pytest.fixture(params=["lab", "voila"])
 def kernel_page(request, chromium, tmp_path):
-    """A notebook of the explorer in JupyterLab or Voila, run."""
+    """Yield a page with the explorer's notebook, run in JupyterLab or Voila, and Python's file."""
     notebook = new_notebook(cells=[new_code_cell(SEEN)])
     notebook.metadata["kernelspec"] = {
         "display_name": "Python 3",
@@ -846,7 +846,7 @@ def kernel_page(request, chromium, tmp_path):
                 visit.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
                 visit.page.get_by_text("| Idle").wait_for(
                     timeout=120_000
-                )  # else it asks for a kernel
+                )  # otherwise it asks for a kernel
                 visit.page.evaluate(
                     "() => { jupyterapp.commands.execute('notebook:run-all-cells'); }"
                 )
@@ -871,7 +871,7 @@ def _wait_for(port, server, log):
 
 
 def _seen(file, V):
-    """Return what Python saw once its V is the given one."""
+    """Wait until Python's V has the given value; return the numbers that Python saw."""
     for _ in range(100):
         if file.is_file():
             seen = json.loads(file.read_text())
@@ -881,7 +881,7 @@ def _seen(file, V):
     raise AssertionError(f"Python did not see V = {V}, but {file.is_file() and file.read_text()}")
 
 
-def test_with_a_kernel_python_and_the_sliders_follow_each_other(kernel_page):
+def test_with_a_kernel_python_and_the_sliders_stay_in_sync(kernel_page):
     visit, file = kernel_page
     panel = Panel(visit.page)
     assert panel.read("V", "setting")[1]["alpha_max"] == 0.5
@@ -891,7 +891,8 @@ def test_with_a_kernel_python_and_the_sliders_follow_each_other(kernel_page):
     panel.root.locator("summary").click()
     named = panel.root.locator(".python-only").inner_text()
     assert all(label in named for label in [*PYTHON_ONLY, "slot by slot"])
-    panel.root.get_by_role("button", name=f"{len(RIVALS) + 1} in the middle", exact=True).click()
+    button = f"{len(RIVALS) + 1} halfway"
+    panel.root.get_by_role("button", name=button, exact=True).click()
     panel.press("V", "ArrowRight", times=3)
     panel.press("path_loss_exponent", "ArrowRight")
     panel.settle()
@@ -906,7 +907,7 @@ def test_with_a_kernel_python_and_the_sliders_follow_each_other(kernel_page):
     middle = data["rivals"]["middle"]
     assert middle["mean_energy"] == pytest.approx(seen["middle"][0], rel=1e-12)
     assert middle["split_histogram"] == seen["middle"][1]
-    panel.press("V", "End")  # from where Python moves it on
+    panel.press("V", "End")  # Python then sets V to 0.37
     _seen(file, 0.37)
     panel.settle()
     assert panel.read("V")[0] == 0.37

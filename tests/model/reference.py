@@ -1,20 +1,20 @@
-"""The surrogate of (17) and its KKT conditions, derived apart from the library."""
+"""The surrogate of (17) and its KKT conditions, derived independently of the library."""
 
 import numpy as np
 
 
 def surrogate(rate, *, V, omega, gain, bandwidth, noise_psd):
-    """Return what of the surrogate of (17) depends on the rate, for one bit."""
+    """Return the part of the surrogate of (17) that depends on the rate, for one bit."""
     power = noise_psd * bandwidth / gain * np.expm1(rate * np.log(2) / bandwidth)
     return (omega + V * power) / rate
 
 
 def kkt_residual(rate, *, V, omega, gain, bandwidth, noise_psd, rate_min, rate_max):
-    r"""Return by how much the rate misses the KKT conditions, relative to the terms in them.
+    r"""Return the residual of the KKT conditions at a rate, relative to their terms.
 
     The surrogate J = (omega + V p(R)) / R has R^2 J' = V (R p'(R) - p(R)) - omega. With
-    p(R) = (N0 B / h)(e^r - 1) and r = R ln2 / B the bracket is (N0 B / h) times the integral of
-    s e^s from 0 to r, which quadrature gives without cancellation.
+    p(R) = (N0 B / h)(e^r - 1) and r = R ln2 / B, the bracket is (N0 B / h) times the integral of
+    s e^s from 0 to r, which is computed by quadrature to avoid cancellation.
     """
     r = rate * np.log(2) / bandwidth
     nodes, weights = np.polynomial.legendre.leggauss(60)

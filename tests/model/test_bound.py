@@ -1,4 +1,4 @@
-"""The certified bound, against a linear program over everything that a policy could do."""
+"""The certified bound, against a linear program over all choices of a policy."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from splitlib.bound import Infeasible, Point, _mix, ceiling, lower_bound
 
 
 def every_choice(scenario, trace, n_powers=40):
-    """Return energy, delay and outage of each slot, splitting point and sampled rate."""
+    """Return energy, delay and outage for each slot, splitting point and sampled rate."""
     profile = scenario.profile
     n = trace.arrivals[:, None, None]
     powers = np.geomspace(scenario.p_min, scenario.p_max, n_powers)
@@ -25,7 +25,7 @@ def every_choice(scenario, trace, n_powers=40):
         + scenario.host.delay(profile.remote_flops)[:, None] / trace.availability[:, None, None]
     )
     bits = n * profile.offload_bits[:, None]
-    # The rate that just meets the deadline belongs to the candidates, where there is one.
+    # The candidates include the rate that just meets the deadline, if there is one.
     with np.errstate(divide="ignore", invalid="ignore"):
         just = np.where(scenario.d_max > computing, bits / (scenario.d_max - computing), 0.0)
     just = np.clip(just, rates[..., :1], rates[..., -1:])
@@ -65,12 +65,12 @@ SCENARIOS = [
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=range(len(SCENARIOS)))
-def test_the_bound_is_that_of_a_linear_program_over_all_choices(scenario):
+def test_bound_agrees_with_a_linear_program_over_all_choices(scenario):
     trace = sl.draw_trace(scenario, 60, rng=4)
     best = brute_force(scenario, trace)
     bound = lower_bound(scenario, trace, tolerance=1e-7)
     assert bound.energy <= best * (1 + 1e-9), "a randomized policy falls below the bound"
-    # What the sampled rates miss: neighbouring powers differ by 6 per cent, around a minimum.
+    # Error of the sampled rates: neighbouring powers around the minimum differ by 6 per cent.
     assert bound.primal.energy >= best * (1 - 3e-3)
     assert bound.primal.delay <= scenario.d_avg * (1 + 1e-9)
     assert bound.primal.outage <= scenario.epsilon + 1e-12
@@ -85,7 +85,7 @@ def test_the_bound_is_that_of_a_linear_program_over_all_choices(scenario):
     d_max=st.floats(0.02, 0.3), epsilon=st.floats(0, 0.3), V=st.floats(1e-4, 1e3),
     scale=st.floats(1e-4, 1), seed=st.integers(0, 100),
 )  # fmt: skip
-def test_no_policy_that_keeps_the_limits_falls_below(
+def test_no_policy_within_the_limits_beats_the_bound(
     policy, alpha_max, exponent, d_avg, d_max, epsilon, V, scale, seed
 ):
     device = sl.JETSON_TX2
@@ -95,7 +95,7 @@ def test_no_policy_that_keeps_the_limits_falls_below(
     trace = sl.draw_trace(scenario, 400, rng=seed)
     try:
         result = sl.simulate(scenario, trace, V=V, policy=policy, burn_in=0)
-    except Infeasible:  # clairvoyant, where nobody keeps the limits
+    except Infeasible:  # clairvoyant, if no policy keeps the limits
         assume(False)
     assume(result.outage <= 0.999)
     kept = dataclasses.replace(scenario, d_avg=max(result.mean_delay, 1e-9), epsilon=result.outage)
@@ -108,8 +108,8 @@ def test_no_policy_that_keeps_the_limits_falls_below(
 @pytest.mark.parametrize(
     ("alpha_max", "seed"), [(0.90625, 3), (0.90625, 66), (0.9055820250856, 92)]
 )
-def test_limits_that_can_only_just_be_kept_are_kept(alpha_max, seed, slack):
-    """The least mean delay is the fastest policy's; a solver that must find it may give up."""
+def test_limits_that_can_only_just_be_kept(alpha_max, seed, slack):
+    """Only the fastest policy has the least mean delay; a solver may fail to find this point."""
     scenario = sl.Scenario(alpha_max=alpha_max, path_loss_exponent=2.5, d_avg=0.25, d_max=0.25)
     trace = sl.draw_trace(scenario, 400, rng=seed)
     fastest = sl.simulate(scenario, trace, V=1.0, policy="neurosurgeon", burn_in=0)
@@ -124,14 +124,14 @@ def test_limits_that_can_only_just_be_kept_are_kept(alpha_max, seed, slack):
 
 @pytest.mark.parametrize("units", [(1.0, 1.0), (1e-9, 1.0), (1.0, 1e-9), (1e9, 1e9)])
 def test_a_mixture_by_hand(units):
-    """There is room for a hundredth of the second; of the others, more or less, but in vain."""
+    """The best mixture takes a hundredth of the second policy; the others would save less."""
     unit = np.array([*units, 1.0])
     points = [(10.0, 0.0, 0.0), (7.0, 1.0, 0.0), (9.9, 0.05, 0.0), (5.0, 10.0, 0.0)]
     mixed = _mix([Point(*point * unit) for point in points], np.array([0.01, 0.0]) * unit[1:])
     assert mixed == pytest.approx((9.97, 0.01, 0.0) * unit, rel=1e-9)
 
 
-def test_where_no_work_costs_energy_nothing_has_to_be_searched():
+def test_bound_is_zero_if_computing_costs_no_energy():
     free = dataclasses.replace(sl.JETSON_TX2, a=0.0, b=0.0, a_prime=0.0)
     scenario = sl.Scenario(device=free, d_avg=1.0, d_max=1.0)
     bound = lower_bound(scenario, sl.draw_trace(scenario, 200, rng=0))
@@ -139,8 +139,8 @@ def test_where_no_work_costs_energy_nothing_has_to_be_searched():
 
 
 @pytest.mark.parametrize("policy", sl.POLICIES.values(), ids=lambda policy: policy.name)
-def test_a_policy_says_whether_it_compresses(policy):
-    """The bound is of what the network's own cuts cost; policies that compress may pass it."""
+def test_compresses_tells_whether_a_policy_compresses(policy):
+    """The bound holds for the costs of the network's own cuts; compression may beat it."""
     scenario = sl.Scenario()
     trace = sl.draw_trace(scenario, 2_000, rng=0)
     hindsight = policy.hindsight
@@ -157,15 +157,15 @@ def test_a_policy_says_whether_it_compresses(policy):
     ("d_avg", [0.02, 0.03, 0.05, 0.08]), ("epsilon", [0.001, 0.01, 0.1]),
     ("p_max", [0.05, 0.1, 0.3]), ("d_max", [0.06, 0.1, 0.2]),
 ])  # fmt: skip
-def test_more_room_never_costs_energy(field, values):
+def test_looser_limits_always_save_energy(field, values):
     trace = sl.draw_trace(sl.Scenario(alpha_max=0.3), 5_000, rng=1)
     scenarios = [sl.Scenario(alpha_max=0.3, **{field: value}) for value in values]
     bounds = [lower_bound(scenario, trace, tolerance=1e-7).energy for scenario in scenarios]
     assert np.all(np.diff(bounds) < 0)
 
 
-def test_prices_are_what_a_limit_is_worth():
-    """The slope of the least energy over the limits, by finite differences."""
+def test_prices_are_the_slopes_of_the_least_energy():
+    """Compare with finite differences of the least energy over the limits."""
     scenario = sl.Scenario(alpha_max=0.1)
     trace = sl.draw_trace(scenario, 20_000, rng=1)
     bound = lower_bound(scenario, trace, tolerance=1e-7)
@@ -194,14 +194,14 @@ def test_limits_that_do_not_bind_have_no_price():
     ({"d_avg": 1e-3}, r"d_avg must be at least 0\.0046\d* s on this trace.*got 0\.001"),
     ({"d_max": 4e-3, "epsilon": 0.0}, r"epsilon must be at least 0\.6\d* on this trace.*got 0\.0"),
 ])  # fmt: skip
-def test_limits_that_nobody_can_keep_are_named(fields, message):
+def test_infeasible_limits_are_named(fields, message):
     scenario = sl.Scenario(**fields)
     with pytest.raises(Infeasible, match=message):
         lower_bound(scenario, sl.draw_trace(scenario, 5_000, rng=0))
 
 
 def highest(table, limits):
-    """Return the height of the ceiling by a linear program over height and prices."""
+    """Return the height of the ceiling from a linear program over height and prices."""
     energy, delay, outage = table
     found = linprog(
         [-1, 0, 0],
@@ -214,10 +214,10 @@ def highest(table, limits):
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("n", [1, 2, 3, 12])
-def test_the_ceiling_is_that_of_a_linear_program(seed, n):
+def test_ceiling_agrees_with_a_linear_program(seed, n):
     rng = np.random.default_rng(seed)
     table = rng.random((3, n)) * [[2.0], [0.2], [0.5]]
-    table[1:, 0] = 0.01, 0.0  # one keeps both limits, so that the ceiling is finite
+    table[1:, 0] = 0.01, 0.0  # one keeps both limits, so the ceiling is finite
     limits = 0.05, 0.1
     prices = np.zeros(3)
     height = ceiling(*table, n, *limits, prices)

@@ -1,4 +1,4 @@
-"""The radio link: inverse functions, and the optimal rate against its own problem."""
+"""The radio link: inverse functions, and the optimal rate against its optimization problem."""
 
 import math
 
@@ -14,7 +14,7 @@ BANDWIDTH, NOISE_PSD = 200e6, 4e-21
 
 
 def logarithmic(low, high):
-    """Return a strategy for numbers between two decades."""
+    """Return a strategy for numbers between two powers of ten."""
     return st.floats(low, high).map(lambda decade: 10.0**decade)
 
 
@@ -61,9 +61,9 @@ def test_optimal_rate_meets_the_kkt_conditions_and_beats_a_fine_grid(V, omega, g
 
 
 @given(c=logarithmic(-24, 18))
-def test_the_twins_solve_the_stationarity_condition(c):
+def test_both_twins_solve_the_stationarity_condition(c):
     r = float(channel.optimal_rate(1.0, 1.0, c, 1.0, 1.0, 0.0, 1e9)) * np.log(2)
-    # (r - 1) e^r + 1 without cancellation: it is the integral of s e^s from 0 to r.
+    # (r - 1) e^r + 1 as the integral of s e^s from 0 to r, to avoid cancellation.
     nodes, weights = np.polynomial.legendre.leggauss(40)
     s = r * (nodes + 1) / 2
     assert r / 2 * np.sum(weights * s * np.exp(s)) == pytest.approx(c, rel=1e-10, abs=0)
@@ -76,7 +76,7 @@ def test_the_twins_solve_the_stationarity_condition(c):
     (0.0499, 4e-14),  # the next term is 3.4e-14
     (0.0501, 4e-13), (0.3, 1e-14), (3.0, 1e-15), (40.0, 1e-15),
 ])  # fmt: skip
-def test_the_stationarity_condition_is_its_power_series(r, accuracy):
+def test_stationarity_agrees_with_its_power_series(r, accuracy):
     series = math.fsum((k - 1) * r**k / math.factorial(k) for k in range(2, 150))
     assert kernel.stationarity(r, math.expm1(r)) == pytest.approx(series, rel=accuracy, abs=0)
     solved = kernel.stationary_rate(series, 1.5 * r)
@@ -90,7 +90,7 @@ def test_the_series_at_the_branch_point_inverts_the_stationarity_condition():
 
 
 @pytest.mark.parametrize("gain", [0.0, 1e-20, 1e-5])
-def test_without_queues_the_rate_is_the_smallest(gain):
+def test_without_queues_the_rate_is_the_least(gain):
     assert channel.optimal_rate(1.0, 0.0, gain, BANDWIDTH, NOISE_PSD, 5.0, 9.0) == 5.0
 
 
@@ -124,7 +124,7 @@ def test_bad_input_is_refused(call, message):
         call()
 
 
-def test_no_numbers_at_all_are_refused():
+def test_non_numbers_are_refused():
     with pytest.raises(TypeError, match="power must be an array of real numbers, got 'strong'"):
         channel.rate("strong", 1.0, 1.0, 1.0)
 
@@ -134,5 +134,5 @@ def test_log1p_of_the_kernel(x):
     assert kernel.log1p(x) == pytest.approx(np.log1p(x), rel=1e-15, abs=0)
 
 
-def test_log1p_of_nothing():
+def test_log1p_of_zero():
     assert kernel.log1p(0.0) == 0.0

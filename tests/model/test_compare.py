@@ -1,4 +1,4 @@
-"""Policies side by side: against single runs, and against the bound."""
+"""Comparisons of policies, against single runs and the bound."""
 
 import dataclasses
 from functools import partial
@@ -22,7 +22,7 @@ def data():
     )  # fmt: skip
 
 
-def test_a_comparison_is_single_runs_and_bounds(data, scenario):
+def test_comparison_agrees_with_single_runs_and_bounds(data, scenario):
     at = dataclasses.replace(scenario, alpha_max=0.1, path_loss_exponent=4.0)
     trace = sl.draw_trace(at, 9_000, rng=sl.trace_rng(at, 2))
     bound = sl.lower_bound(at, trace.after(1_000)).energy_saving
@@ -36,13 +36,13 @@ def test_a_comparison_is_single_runs_and_bounds(data, scenario):
         assert cell.gap == bound - single.energy_saving
 
 
-def test_what_keeps_both_limits_stays_below_the_bound(data, scenario):
+def test_policies_within_both_limits_do_not_beat_the_bound(data, scenario):
     kept = (data.mean_delay <= scenario.d_avg) & (data.outage <= scenario.epsilon)
     assert kept.any()
     assert (data.gap.where(kept, 1.0) >= 0).all()
 
 
-def test_the_table_says_which_limits_are_kept(data, scenario):
+def test_table_shows_which_limits_are_kept(data, scenario):
     table = sl.comparison(data, scenario)
     assert len(table) == 4 * 4
     local = table.xs("static(split=19)", level="policy")
@@ -67,7 +67,7 @@ def test_a_limit_counts_as_kept_up_to_the_tolerance(data, scenario):
         assert (row.keeps_delay, row.keeps_outage) == (keeps, keeps)
 
 
-def test_an_own_policy_stands_in_the_same_table(scenario):
+def test_a_custom_policy_appears_in_the_table(scenario):
     @sl.online
     def mine(slot):
         delay, energy = slot.costs(slot.rate_max)

@@ -1,4 +1,4 @@
-"""Figures: what they draw, in which units, and that equal figures are equal files."""
+"""Figures: their contents and units, and that equal figures give equal files."""
 
 import matplotlib as mpl
 import numpy as np
@@ -67,7 +67,7 @@ def test_split_figures(scenario):
     np.testing.assert_allclose(shares.sum(axis=0).filled(), 100)
 
 
-def test_equal_figures_are_equal_files_and_the_style_stays_inside(sweeps, scenario, tmp_path):
+def test_files_are_reproducible_and_the_style_is_restored(sweeps, scenario, tmp_path):
     before = dict(mpl.rcParams)
     for name in ("first", "second"):
         with figures.style():
@@ -82,7 +82,7 @@ def test_equal_figures_are_equal_files_and_the_style_stays_inside(sweeps, scenar
 @pytest.mark.parametrize(
     ("quantity", "scale", "limit"), [("mean_delay", 1e3, 50), ("outage", 100, 1)]
 )
-def test_comparison_is_drawn_condition_by_condition(compared, scenario, quantity, scale, limit):
+def test_comparison_has_a_panel_for_each_condition(compared, scenario, quantity, scale, limit):
     panels = figures.plot_comparison(compared, scenario, quantity)
     assert len(panels) == 2
     for ax, alpha_max in zip(panels, (1.0, 0.1), strict=True):
@@ -104,7 +104,7 @@ def test_comparison_is_drawn_condition_by_condition(compared, scenario, quantity
     assert legend.get_texts()[2].get_text() == "3  full offloading"
 
 
-def test_labels_do_not_cover_each_other(scenario):
+def test_labels_do_not_overlap(scenario):
     ax = figures.plt.subplots()[1]
     ax.set(xlim=(0, 1), ylim=(0, 1))
     points = np.array([[0.5, 0.5], [0.5, 0.5], [0.53, 0.5], [0.98, 0.97], [0.5, 0.53]])
@@ -119,13 +119,13 @@ def test_labels_do_not_cover_each_other(scenario):
         assert ax.get_window_extent().contains(*box.max)
 
 
-def test_a_custom_policy_is_called_by_its_own_name():
+def test_labels_of_policies():
     assert figures.policy_label("in_good_time") == "in good time"
     assert figures.policy_label("neurosurgeon+dads") == "Neurosurgeon (latency), DADS"
     assert len({figures.policy_label(name) for name in sl.POLICIES}) == len(sl.POLICIES)
 
 
-def test_each_policy_has_a_look_of_its_own_and_one_that_is_registered_too(monkeypatch):
+def test_all_policies_have_distinct_looks_even_new_ones(monkeypatch):
     monkeypatch.setattr(sl.policies, "POLICIES", dict(sl.POLICIES))
     monkeypatch.setattr(figures, "POLICIES", sl.policies.POLICIES)
     sl.register("one more", name="more")(lambda scenario, trace: sl.Rule.over(scenario, [9]))

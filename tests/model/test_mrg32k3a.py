@@ -1,4 +1,4 @@
-"""The generator of the page's trace: against a public one, published constants, distributions."""
+"""The generator of the page's trace, against a public one, published constants, distributions."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from scipy import stats
 import splitlib as sl
 from splitlib import mrg32k3a
 
-# L'Ecuyer et al. (2002): A1 and A2 to the power 2^127, as every RngStreams package has them.
+# L'Ecuyer et al. (2002): A1 and A2 to the power 2^127, as in every RngStreams package.
 A1P127 = [
     [2427906178, 3580155704, 949770784],
     [226153695, 1230515664, 3580155704],
@@ -21,7 +21,7 @@ A2P127 = [
 ]
 
 
-def test_numbers_are_those_of_a_public_generator():
+def test_numbers_agree_with_a_public_generator():
     theirs = MRG32k3a()
     state = mrg32k3a.initial_state(0)
     assert [mrg32k3a.next_uniform(state) for _ in range(2000)] == [
@@ -30,7 +30,7 @@ def test_numbers_are_those_of_a_public_generator():
 
 
 @pytest.mark.parametrize("seed", [1, 2, 5])
-def test_streams_start_where_the_published_matrices_lead(seed):
+def test_stream_starts_follow_from_the_published_matrices(seed):
     state = [12345] * 6
     for _ in range(seed):
         x, y = state[:3], state[3:]
@@ -41,7 +41,7 @@ def test_streams_start_where_the_published_matrices_lead(seed):
     assert mrg32k3a.initial_state(seed) == state
 
 
-def test_compiled_and_plain_draw_the_same():
+def test_compiled_and_plain_draws_agree():
     uniforms, state = np.empty(300), mrg32k3a.initial_state(3)
     mrg32k3a.fill_uniforms(state, 100, uniforms)
     trace = sl.page_trace(sl.Scenario(alpha_max=0.3), n_slots=100, seed=3)
@@ -52,13 +52,13 @@ def test_compiled_and_plain_draw_the_same():
 
 
 def test_no_number_is_zero():
-    """What would be 0 is m1 / (m1 + 1) by the generator's definition."""
+    """By definition, the generator returns m1 / (m1 + 1) in place of 0."""
     assert mrg32k3a.next_uniform([0.0] * 6) == mrg32k3a.M1 / (mrg32k3a.M1 + 1)
-    one = float(pow(1403580, -1, 2**32 - 209))  # of which the generator makes a 1
+    one = float(pow(1403580, -1, 2**32 - 209))  # the generator turns it into 1
     assert mrg32k3a.next_uniform([0.0, one, 0.0, 0.0, 0.0, 0.0]) == 1 / (mrg32k3a.M1 + 1)
 
 
-def test_a_quantile_is_the_least_that_is_probable_enough():
+def test_poisson_quantile_at_a_step():
     assert mrg32k3a.poisson_quantile(np.exp(-0.7), 0.7) == 0
     assert mrg32k3a.poisson_quantile(np.nextafter(np.exp(-0.7), 1), 0.7) == 1
 
@@ -86,14 +86,14 @@ def test_page_traces_have_the_distributions_of_the_paper():
     assert np.abs(lagged).max() < 0.01
 
 
-def test_traces_are_as_long_as_the_papers_runs_by_default():
+def test_default_length_of_traces_is_that_of_the_papers_runs():
     scenario = sl.Scenario(arrival_rate=0)
     page = sl.page_trace(scenario)
     assert sl.draw_trace(scenario).n_slots == page.n_slots == 200_000
     assert np.array_equal(page.gain[:9], sl.page_trace(scenario, 9, seed=1).gain)
 
 
-def test_sliders_move_a_slot_smoothly():
+def test_a_slider_changes_a_slot_smoothly():
     first, second = (sl.page_trace(sl.Scenario(arrival_rate=rate), 1000) for rate in (10, 10.5))
     assert np.array_equal(first.gain, second.gain)
     assert (second.arrivals >= first.arrivals).all()

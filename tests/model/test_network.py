@@ -1,4 +1,4 @@
-"""Network profile against a public counter, and against layers computed by hand."""
+"""Costs of networks, against a public counter and layers computed by hand."""
 
 import warnings
 
@@ -10,7 +10,7 @@ import splitlib as sl
 
 @pytest.fixture(scope="module")
 def public():
-    """Return PaddlePaddle and its own MobileNetV2."""
+    """Return PaddlePaddle and its MobileNetV2."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import paddle
@@ -23,7 +23,7 @@ def public():
 
 @pytest.fixture
 def modules(public):
-    """Return the public model's counterpart of each of our stages, in order."""
+    """Return the parts of the public model that correspond to our stages, in order."""
     paddle, model = public
     nn = paddle.nn
     head = nn.Sequential(model.features[18], model.pool2d_avg, nn.Flatten(), model.classifier)
@@ -32,9 +32,9 @@ def modules(public):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_macs_of_every_stage_are_those_of_the_public_counter(public, modules, monkeypatch):
+def test_macs_of_every_stage_agree_with_the_public_counter(public, modules, monkeypatch):
     paddle, _ = public
-    # Its report converts an array of one element to int, which NumPy no longer does.
+    # Paddle's report converts an array of one element to int, which NumPy no longer allows.
     monkeypatch.setattr(paddle.Tensor, "__int__", lambda tensor: int(tensor.numpy().item()))
 
     def nothing(layer, inputs, output):
@@ -51,7 +51,7 @@ def test_macs_of_every_stage_are_those_of_the_public_counter(public, modules, mo
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_shapes_and_parameters_are_those_of_the_public_model(public, modules):
+def test_shapes_and_parameters_agree_with_the_public_model(public, modules):
     paddle, _ = public
     network = sl.mobilenet_v2()
     image = paddle.zeros([1, *network.input_shape])
@@ -62,7 +62,7 @@ def test_shapes_and_parameters_are_those_of_the_public_model(public, modules):
         assert trained == network.parameters[index], network.stages[index].name
 
 
-def test_totals_that_every_public_counter_states():
+def test_totals_reported_by_every_public_counter():
     network = sl.mobilenet_v2()
     assert network.input_shape == (3, 224, 224)
     assert network.macs.sum() == 300_774_272
@@ -71,7 +71,7 @@ def test_totals_that_every_public_counter_states():
     assert len(network.split_names) == 20
 
 
-def test_the_printed_arithmetic_of_1_and_6_by_hand():
+def test_equations_1_and_6_as_printed_by_hand():
     layer = sl.Conv2d(3, 32, 3, stride=2, padding=1)
     image = (3, 224, 224)
     assert layer.macs(image, "paper") == ((224 - 3) / 2 + 1) ** 2 * 3 * 9 * 32
@@ -81,8 +81,8 @@ def test_the_printed_arithmetic_of_1_and_6_by_hand():
     assert depthwise.output_elements((16, 30, 30), "paper") == 16 * ((30 - 5 + 4) / 2) ** 2
 
 
-def test_layers_of_few_words_by_hand():
-    """By default a window moves by one pixel without padding, and is followed by a norm."""
+def test_layer_defaults_by_hand():
+    """The defaults are stride 1, no padding, and batch normalization."""
     image = (4, 9, 8)
     assert sl.Pool2d(2).output_shape(image) == (4, 8, 7)
     assert sl.DepthwiseConv2d(4, 3).output_shape(image) == (4, 7, 6)
@@ -93,7 +93,7 @@ def test_layers_of_few_words_by_hand():
         assert sl.DepthwiseConv2d(4, 3, batch_norm=batch_norm).parameters == 36 + 8 * batch_norm
 
 
-def test_networks_are_values():
+def test_networks_compare_by_value():
     assert sl.mobilenet_v2() == sl.mobilenet_v2()
     assert len({sl.mobilenet_v2(), sl.mobilenet_v2(), sl.mobilenet_v2(image_size=96)}) == 2
 
@@ -102,7 +102,7 @@ def test_networks_are_values():
     ("size", "kernel", "stride", "padding", "positions"),
     [(7, 3, 1, 0, 5), (7, 3, 2, 0, 3), (8, 3, 2, 0, 3), (8, 3, 2, 1, 4), (5, 5, 1, 0, 1)],
 )
-def test_a_window_has_as_many_positions_as_counting_finds(size, kernel, stride, padding, positions):
+def test_number_of_window_positions_agrees_with_counting(size, kernel, stride, padding, positions):
     starts = range(-padding, size + padding - kernel + 1, stride)
     assert len(starts) == positions
     image = (2, size, size)
@@ -166,7 +166,7 @@ POOL = sl.GlobalAveragePool()
     (lambda: sl.Board("b", 0.0), r"Board.flops_per_second must be a finite number in \(0, inf\)"),
     (lambda: sl.Board("b", 1.0, a=-1.0), r"Board.a must be a finite number in \[0, inf\)"),
 ])  # fmt: skip
-def test_what_makes_no_sense_is_refused(build, message):
+def test_invalid_networks_and_boards_are_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
 
@@ -178,6 +178,6 @@ def test_what_makes_no_sense_is_refused(build, message):
     (lambda: sl.Board("b", flops=1.0), "Board has no field 'flops'.*'flops_per_second'"),
     (lambda: sl.JETSON_TX2.energy("net"), "network must be a Network"),
 ])  # fmt: skip
-def test_what_has_the_wrong_type_is_refused(build, message):
+def test_wrong_types_are_refused(build, message):
     with pytest.raises(TypeError, match=message):
         build()

@@ -1,4 +1,4 @@
-"""Each policy on slots computed by hand, and what all of them have in common."""
+"""Each policy on slots computed by hand, and properties common to all policies."""
 
 import dataclasses
 import functools
@@ -20,10 +20,10 @@ SERIES = ("split", "rate", "delay", "energy", "Z", "H")
 
 
 def toy(**changes):
-    """Return a network of two stages in round numbers.
+    """Return a scenario with a network of two stages, in round numbers.
 
-    For one image and k = 0, 1, 2: 0, 1, 2 ms here; 0.2, 0.1, 0 ms on a free host; 1000, 100,
-    0 bits; 0, 1, 2 µJ. With the gain of `slot`, 1 mW carries 1 Mbit/s and 3 mW carry 2 Mbit/s.
+    For one image and k = 0, 1, 2: 0, 1, 2 ms on the device; 0.2, 0.1, 0 ms on a free host; 1000,
+    100, 0 bits; 0, 1, 2 µJ. At the gain of `slot`, 1 mW gives 1 Mbit/s and 3 mW give 2 Mbit/s.
     """
     network = sl.Network("toy", (100, 1, 1), (
         sl.Stage("first", (sl.Linear(100, 10),)), sl.Stage("second", (sl.Linear(10, 100),)),
@@ -48,11 +48,11 @@ def outcome(policy, scenario, trace):
     return history.split[0], history.delay[0] * 1e3, history.energy[0] * 1e6
 
 
-JUST = 1.2 + 0.1 / 1.5  # ms: to meet it, the features need 1.5 Mbit/s
+JUST = 1.2 + 0.1 / 1.5  # ms; sending the features in this time takes 1.5 Mbit/s
 
 
 def fastest(scenario, trace):
-    """Return the rule to which energy is worth nothing."""
+    """Return a rule that ignores energy."""
     return sl.Rule.over(scenario, rate="exact", delay_price=1.0)
 
 
@@ -69,8 +69,8 @@ BY_HAND = [
     ("neurosurgeon", {}, 0.1, (2, 2.0, 2.0)),
     ("neurosurgeon_energy", {}, 0.5, (1, 1.25, 1.15)),
     ("neupart", {}, 0.1, (1, 1 + 0.05 + 1, 1.15)),
-    ("dads", {}, 0.1, (2, 2.0, 2.0)),  # no stage lasts longer than a slot: least latency
-    ("dads", {"d_max": 1.5e-3}, 0.1, (1, 2.05, 1.15)),  # one would: 2, 1 or 2 ms, of which 1
+    ("dads", {}, 0.1, (2, 2.0, 2.0)),  # no stage exceeds a slot: least latency
+    ("dads", {"d_max": 1.5e-3}, 0.1, (1, 2.05, 1.15)),  # one would: the longest take 2, 1, 2 ms
     ("dads", {}, 0.19, (0, 0.5 + 0.2 / 0.19, 1.5)),
     ("dads", {"d_max": 1.04e-3}, 0.19, (1, 1 + 0.05 + 0.1 / 0.19, 1.15)),
     (partial(policies.static, split=1), {}, 0.5, (1, 1.25, 1.15)),
@@ -80,10 +80,10 @@ BY_HAND = [
     (partial(policies.static, split=1, rate="d_max"), {"d_max": JUST * 1e-3}, 0.5,
      (1, JUST, 1 + (2**1.5 - 1) * 0.1 / 1.5)),
     ("myopic", {}, 0.5, (0, 1 + 0.4, 1.0)),
-    ("myopic", {"d_max": JUST * 1e-3}, 0.5,  # the raw image in what is left, at little power
+    ("myopic", {"d_max": JUST * 1e-3}, 0.5,  # the raw image in the remaining time, at low power
      (0, JUST, (2 ** (1 / (JUST - 0.4)) - 1) * (JUST - 0.4))),
-    ("myopic", {}, 0.1, (2, 2.0, 2.0)),  # just in time: no outage
-    ("myopic", {"d_max": 0.5e-3}, 0.5, (0, 1.4, 1.0)),  # in vain: then the least energy
+    ("myopic", {}, 0.1, (2, 2.0, 2.0)),  # exactly in time: no outage
+    ("myopic", {"d_max": 0.5e-3}, 0.5, (0, 1.4, 1.0)),  # impossible: least energy instead
     ("myopic_d_avg", {"d_avg": JUST * 1e-3}, 0.5,
      (0, JUST, (2 ** (1 / (JUST - 0.4)) - 1) * (JUST - 0.4))),
     (partial(policies.retransmission, factor=4, probability=0.3), {}, 0.5,
@@ -102,7 +102,7 @@ BY_HAND = [
     ("best_static", LOUD, 0.5, (2, 2.0, 2.0)),
     ("best_static", {"d_avg": 1.35e-3}, 0.5, (1, 1.3, 1.1)),
     ("best_static", {"d_avg": 1e-3}, 0.5, (0, 0.9, 1.5)),
-    ("best_static", {"d_avg": 0.8e-3}, 0.5, (0, 0.9, 1.5)),  # none keeps it: the least excess
+    ("best_static", {"d_avg": 0.8e-3}, 0.5, (0, 0.9, 1.5)),  # none keeps it: least excess
 ]  # fmt: skip
 
 
@@ -112,14 +112,14 @@ def test_a_slot_by_hand(policy, changes, availability, expected):
     assert outcome(policy, toy(**changes), trace) == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_delay_at_the_limit_is_no_outage_by_hand():
+def test_a_delay_equal_to_the_limit_is_not_an_outage_by_hand():
     result = sl.simulate(toy(), slot(), policy="full_local", burn_in=0, history=True)
     assert result.history.delay[0] == toy().d_max
     assert result.outage == 0
 
 
 @pytest.mark.parametrize(("policy", "changes", "availability", "expected"), BY_HAND)
-def test_three_images_in_three_times_the_time_cost_three_times_as_much(
+def test_three_images_in_triple_time_cost_three_times_as_much(
     policy, changes, availability, expected
 ):
     once = toy(**changes)
@@ -130,7 +130,7 @@ def test_three_images_in_three_times_the_time_cost_three_times_as_much(
 
 @pytest.mark.parametrize("factor", [4, 1000])
 def test_a_bottleneck_by_hand(factor):
-    """Four channels become one by 16 * 4 MACs here, and four again by as many there."""
+    """Encoder and decoder, from four channels to one and back, cost 16 * 4 MACs each."""
     network = sl.Network("toy", (1, 4, 4), (
         sl.Stage("first", (sl.Conv2d(1, 4, 1),)), sl.Stage("second", (sl.Conv2d(4, 1, 1),)),
     ))  # fmt: skip
@@ -149,7 +149,7 @@ def test_a_bottleneck_by_hand(factor):
     (policies.auto_split, {"bit_widths": (8, 16), "memory": 32e6}),
     (policies.auto_split_rules, {"bit_widths": (8, 16), "memory": 32e6}),
 ])  # fmt: skip
-def test_numbers_that_nobody_sets_are_these(policy, numbers):
+def test_default_parameters(policy, numbers):
     given = inspect.signature(policy).parameters
     assert {name: given[name].default for name in numbers} == numbers
 
@@ -175,7 +175,7 @@ def test_plain_and_compiled_loop_agree(policy):
 
 
 @pytest.mark.parametrize("policy", [p.name for p in sl.POLICIES.values() if not p.compresses])
-def test_delay_and_energy_are_those_of_split_and_rate(policy):
+def test_delay_and_energy_follow_from_split_and_rate(policy):
     scenario = sl.Scenario(alpha_max=0.1)
     trace = sl.draw_trace(scenario, 300, rng=8)
     history = sl.simulate(scenario, trace, policy=policy, burn_in=0, history=True).history
@@ -196,7 +196,7 @@ def objective(scenario, Z, H, V, delay, energy):
 
 @pytest.mark.parametrize(("scale", "V"), [(1.0, 0.3), (1.0, 3.0), (0.01, 30.0)])
 def test_exact_is_never_worse_than_adaptive_in_the_problem_of_a_slot(scale, V):
-    """For equal queues, slot by slot; and no sampled rate is better than it."""
+    """Compare slot by slot with equal queues; no sampled rate is better than the exact one."""
     tx2 = sl.JETSON_TX2
     device = sl.Board("scaled", 1.3e12, a=tx2.a * scale, b=tx2.b * scale, a_prime=tx2.a_prime)
     scenario = sl.Scenario(alpha_max=0.1, device=device)
@@ -225,7 +225,7 @@ def test_exact_is_never_worse_than_adaptive_in_the_problem_of_a_slot(scale, V):
     assert better > 0
 
 
-def test_exact_is_adaptive_where_no_slot_can_be_late():
+def test_exact_equals_adaptive_if_no_slot_can_be_late():
     scenario = sl.Scenario(d_max=1e9)
     trace = sl.draw_trace(scenario, 3_000, rng=1)
     one, two = (
@@ -249,7 +249,7 @@ def test_clairvoyant_meets_the_bound_and_both_limits(alpha_max, exponent):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_clairvoyant_keeps_limits_that_the_best_prices_miss_by_some_slots(seed):
+def test_clairvoyant_keeps_limits_that_the_best_prices_just_miss(seed):
     scenario = sl.Scenario(alpha_max=0.1)
     trace = sl.draw_trace(scenario, 2_000, rng=seed)
     bound = sl.lower_bound(scenario, trace)
@@ -261,8 +261,8 @@ def test_clairvoyant_keeps_limits_that_the_best_prices_miss_by_some_slots(seed):
     assert result.outage <= scenario.epsilon
 
 
-def test_clairvoyant_is_the_fastest_where_no_prices_are_enough():
-    """What it is told is without prices, which cannot be raised."""
+def test_clairvoyant_falls_back_to_the_fastest_policy():
+    """A bound with prices of 0 is given, which no factor can raise."""
     scenario = sl.Scenario(d_avg=0.02)
     trace = sl.draw_trace(scenario, 500, rng=0)
     free = dataclasses.replace(sl.lower_bound(scenario, trace), delay_price=0.0, outage_price=0.0)
@@ -276,8 +276,8 @@ def test_clairvoyant_is_the_fastest_where_no_prices_are_enough():
     assert np.array_equal(one.energy, two.energy)
 
 
-def test_clairvoyant_may_use_up_a_limit():
-    """Without outages allowed or needed, it has none, and does not hurry for that."""
+def test_clairvoyant_may_exhaust_a_limit():
+    """With epsilon = 0 and no outages, the limit is met exactly, so its price must not rise."""
     scenario = sl.Scenario(epsilon=0.0, d_max=1e6)
     trace = sl.draw_trace(scenario, 5_000, rng=7)
     result = sl.simulate(scenario, trace, policy="clairvoyant", burn_in=0)
@@ -285,15 +285,15 @@ def test_clairvoyant_may_use_up_a_limit():
     assert result.mean_energy == pytest.approx(sl.lower_bound(scenario, trace).energy, rel=1e-2)
 
 
-def test_clairvoyant_where_nobody_keeps_the_limits(scenario):
+def test_clairvoyant_raises_if_no_policy_keeps_the_limits(scenario):
     strict = sl.Scenario(d_avg=1e-3)
     with pytest.raises(sl.Infeasible, match="d_avg must be at least"):
         sl.simulate(strict, sl.draw_trace(strict, 500, rng=0), policy="clairvoyant", burn_in=0)
 
 
 @pytest.mark.parametrize("policy", ["best_static", "auto_split", "clairvoyant"])
-def test_hindsight_is_of_the_slots_that_count(policy):
-    """What happens during the burn-in does not matter to it."""
+def test_hindsight_ignores_the_burn_in(policy):
+    """Changing the trace during the burn-in has no effect."""
     scenario = sl.Scenario(alpha_max=0.1)
     trace = sl.draw_trace(scenario, 4_000, rng=2)
     other = sl.Trace(
@@ -305,11 +305,11 @@ def test_hindsight_is_of_the_slots_that_count(policy):
     assert one.mean_energy == two.mean_energy
 
 
-def test_of_equal_energies_the_first_is_the_least():
+def test_ties_go_to_the_first_energy():
     assert policies.least_within([2.0, 1.0, 1.0], [1.0] * 3, [0.0] * 3, 3, 1.0, 0.0) == 1
 
 
-def test_best_static_is_the_best_of_all_static_ones():
+def test_best_static_is_the_best_static_policy():
     scenario = sl.Scenario(alpha_max=0.5)
     trace = sl.draw_trace(scenario, 20_000, rng=2)
     best = sl.simulate(scenario, trace, policy="best_static", burn_in=0)
@@ -324,8 +324,8 @@ def test_best_static_is_the_best_of_all_static_ones():
 
 
 @pytest.mark.parametrize("local_energy_per", ["image", "slot"])
-def test_an_own_policy_can_be_the_papers_controller(local_energy_per):
-    """Written anew over what a slot shows, it decides and pays as the loop does."""
+def test_a_custom_policy_can_reproduce_the_papers_controller(local_energy_per):
+    """Written as a function of the slot, it has the same decisions and costs as the loop."""
 
     @sl.online
     def written_anew(slot):
@@ -349,7 +349,7 @@ def test_an_own_policy_can_be_the_papers_controller(local_energy_per):
         np.testing.assert_allclose(values, reference[name], rtol=1e-8, atol=1e-12)
 
 
-def test_an_own_policy_is_asked_only_where_there_are_images(scenario):
+def test_a_custom_policy_is_called_only_in_slots_with_images(scenario):
     asked = []
 
     @sl.online
@@ -363,8 +363,8 @@ def test_an_own_policy_is_asked_only_where_there_are_images(scenario):
 
 
 @pytest.mark.parametrize("per", ["image", "slot"])
-def test_what_a_slot_shows_by_hand(per):
-    """For three images at half a bit per second, and where nothing can be sent."""
+def test_costs_of_a_slot_by_hand(per):
+    """For three images at half a bit per second, and at rate 0."""
     scenario = toy(local_energy_per=per)
     shown = sl.Slot(1e-3, 0.5, 3, 0.0, 0.0, 1.0, 0.0, 2e6, scenario)
     images = {"image": 3, "slot": 1}[per]
@@ -382,8 +382,8 @@ def test_what_a_slot_shows_by_hand(per):
 
 @pytest.mark.parametrize("gain", [1e-10, 1e-3])
 @pytest.mark.parametrize(("rate", "limit"), [("p_min", "rate_min"), ("p_max", "rate_max")])
-def test_an_own_policy_pays_as_others_do_on_a_weak_channel(gain, rate, limit):
-    """Also where a bit takes seconds."""
+def test_a_custom_policy_costs_as_much_as_a_rule_on_a_weak_channel(gain, rate, limit):
+    """This includes a channel on which a bit takes seconds."""
     own = sl.online(lambda slot: (1, getattr(slot, limit)))
     fixed = partial(policies.static, split=1, rate=rate)
     trace = sl.Trace([gain], [0.5], [1])
@@ -391,21 +391,21 @@ def test_an_own_policy_pays_as_others_do_on_a_weak_channel(gain, rate, limit):
     assert one == pytest.approx(other, rel=1e-9)
 
 
-def test_an_own_policy_pays_for_sending_in_vain():
-    """The weakest gain that a number can hold carries nothing."""
+def test_a_custom_policy_pays_for_sending_at_rate_zero():
+    """At the smallest positive gain the rate rounds to 0."""
     trace = sl.Trace([5e-324], [0.5], [1])
     _, delay, energy = outcome(sl.online(lambda slot: (1, slot.rate_min)), toy(), trace)
     assert energy == pytest.approx(1e3 * toy().p_min * delay)
 
 
-def test_an_own_policy_that_stays_local_needs_no_rate(scenario):
+def test_a_custom_policy_that_stays_local_needs_no_rate(scenario):
     trace = sl.Trace([1e-10], [0.5], [2])
     assert outcome(sl.online(lambda slot: (19, 0.0)), scenario, trace) == outcome(
         "full_local", scenario, trace
     )
 
 
-def test_an_own_policy_cannot_alter_what_it_is_shown(scenario):
+def test_a_custom_policy_cannot_modify_its_slot(scenario):
     def decide(slot):
         slot.arrivals = 0
         return 0, slot.rate_max
@@ -415,7 +415,7 @@ def test_an_own_policy_cannot_alter_what_it_is_shown(scenario):
 
 
 @pytest.mark.parametrize("policy", ["exact", "myopic", "full_offloading"])
-def test_the_surrogate_is_for_the_papers_controller_alone(policy):
+def test_only_the_papers_controller_uses_the_surrogate(policy):
     step = sl.Scenario(alpha_max=0.1, d_max=0.03)
     surrogate = dataclasses.replace(step, split_objective="surrogate")
     trace = sl.draw_trace(step, 500, rng=1)
@@ -438,7 +438,7 @@ def test_a_custom_policy_in_a_sweep(scenario):
 
 
 @pytest.mark.parametrize(("limit", "factor"), [("rate_min", 1 - 1e-9), ("rate_max", 1 + 1e-9)])
-def test_a_rate_that_only_rounding_takes_beyond_a_limit_is_that_limit(scenario, limit, factor):
+def test_a_rate_beyond_its_limit_by_rounding_is_clipped(scenario, limit, factor):
     def at(factor):
         own = sl.online(lambda slot: (3, getattr(slot, limit) * factor))
         trace = sl.Trace([1e-10], [0.5], [2])
@@ -457,7 +457,7 @@ def test_a_rate_that_only_rounding_takes_beyond_a_limit_is_that_limit(scenario, 
     (lambda slot: (3, slot.rate_min * (1 - 1e-6)), ValueError, r"rate must be in \[.*\] bit/s"),
     (lambda slot: (3, float("nan")), ValueError, "rate must be in .* got nan in slot 0"),
 ])  # fmt: skip
-def test_an_own_policy_that_decides_nonsense_is_told(scenario, decide, error, message):
+def test_invalid_decisions_of_a_custom_policy_are_refused(scenario, decide, error, message):
     trace = sl.Trace([1e-13] * 3, [0.5] * 3, [2] * 3)
     with pytest.raises(error, match=message):
         sl.simulate(scenario, trace, policy=sl.online(decide), burn_in=0)
@@ -489,14 +489,14 @@ def test_bad_policies_are_refused(scenario, policy, error, message):
 @pytest.mark.parametrize(
     "policy", [*sl.POLICIES.values(), policies.static, policies.auto_split_rules]
 )
-def test_numbers_of_a_policy_are_set_by_name(policy):
+def test_parameters_of_policies_are_keyword_only(policy):
     given = inspect.signature(policy).parameters.values()
     by_name = {each.name for each in given if each.kind is each.KEYWORD_ONLY}
     assert {each.name for each in given} - by_name <= {"scenario", "trace"}
     assert all(each.kind is not each.POSITIONAL_ONLY for each in given)
 
 
-def test_names_say_which_numbers_were_set():
+def test_names_include_the_parameters_set():
     assert policies.name_of("dads") == "dads"
     assert policies.name_of(policies.dads) == "dads"
     named = functools.partial(policies.static, split=3, rate="p_min")
@@ -505,7 +505,7 @@ def test_names_say_which_numbers_were_set():
 
 @pytest.fixture
 def registered():
-    """Register a policy for one test; return the function that does."""
+    """Return a function that registers a policy for one test."""
     names = []
 
     def register(function, label="mine", **about):
@@ -518,7 +518,7 @@ def registered():
         del sl.POLICIES[name]
 
 
-def test_a_registered_policy_is_known_by_its_name_everywhere(scenario, registered):
+def test_a_registered_policy_works_by_name_everywhere(scenario, registered):
     @registered
     def mine(scenario, trace):
         return sl.Rule.over(scenario, [3], rate="surrogate", virtual_queues=True)
@@ -531,13 +531,13 @@ def test_a_registered_policy_is_known_by_its_name_everywhere(scenario, registere
     )
     assert result.policy == "mine" == sl.policies.name_of(sl.POLICIES["mine"])
     grid = {"V": 0.3, "seeds": [4], "n_slots": 3_000, "burn_in": 100, "progress": False}
-    data = sl.compare(scenario, **grid)  # all that are registered
+    data = sl.compare(scenario, **grid)  # all registered policies
     assert list(data.policy.values) == list(sl.POLICIES)
     alone = sl.sweep(scenario, policy="mine", **grid)
     assert float(data.mean_energy.sel(policy="mine").item()) == alone.mean_energy.item()
 
 
-def test_a_name_and_a_label_are_taken_once(registered):
+def test_names_and_labels_must_be_unique(registered):
     three = partial(policies.static, split=3)
     with pytest.raises(ValueError, match="name must not be that of another policy, got 'adaptive'"):
         registered(three, name="adaptive")
@@ -561,6 +561,6 @@ def test_a_name_and_a_label_are_taken_once(registered):
     ({"energy_price": -1.0}, "energy_price must be a finite number in [0, inf), got -1.0"),
     ({"virtual_queues": 1}, "virtual_queues must be True or False, got 1"),
 ])  # fmt: skip
-def test_a_bad_rule_is_refused(scenario, how, message):
+def test_bad_rules_are_refused(scenario, how, message):
     with pytest.raises((TypeError, ValueError), match=re.escape(message)):
         sl.Rule.over(scenario, **how)

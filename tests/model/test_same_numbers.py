@@ -1,7 +1,7 @@
 """The same numbers on every machine: to the last bit, or to 1e-9 with equal decisions.
 
-A process of its own draws a trace and runs policies and bound on it, in environments that could
-make a difference. `make torture` does the same with all notebooks, and in more environments.
+A separate process draws a trace and runs policies and bound on it, in environments that could
+change the results. `make torture` does the same with all notebooks, in more environments.
 """
 
 import json
@@ -32,7 +32,7 @@ FEATURES = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
 
 
 def numbers(**environment):
-    """Return what the code finds in an environment."""
+    """Return the results of the code in an environment."""
     done = subprocess.run(
         [sys.executable, "-c", CODE],
         env=os.environ | environment,
@@ -52,11 +52,11 @@ def reference():
     {"NUMBA_DISABLE_JIT": "1", "PYTHONHASHSEED": "1"},
     {"OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "PYTHONHASHSEED": "2"},
 ], ids=["nothing compiled", "one thread"])  # fmt: skip
-def test_environments_change_no_bit(reference, environment):
+def test_numbers_are_identical_in_all_environments(reference, environment):
     assert numbers(**environment) == reference
 
 
-def test_other_processors_decide_alike(reference):
+def test_decisions_are_identical_on_other_processors(reference):
     found = numbers(
         NPY_DISABLE_CPU_FEATURES=",".join(FEATURES),
         OPENBLAS_CORETYPE="Nehalem",

@@ -1,4 +1,4 @@
-"""Scenario and trace: the paper's values, what is drawn, and what is refused."""
+"""Scenarios and traces: the paper's values, the distributions drawn, and refused input."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from scipy import stats
 import splitlib as sl
 
 
-def test_the_defaults_are_those_of_section_iv(scenario):
+def test_defaults_follow_section_iv(scenario):
     expected = {
         "alpha_max": 1, "path_loss_exponent": 3, "distance": 50, "carrier_frequency": 3.5e9,
         "bandwidth": 200e6, "p_min": 0.01, "p_max": 0.1, "arrival_rate": 10, "d_avg": 0.05,
@@ -33,8 +33,8 @@ def test_profile_of_a_network_by_hand():
     assert profile.local_energy.tolist() == [0, 768 * 2.5, 768 * 2.5 + 2560 * 3]
 
 
-def test_the_other_readings_of_the_paper_by_hand():
-    """What each field means, from the formulas alone; the same seed gives the same draws."""
+def test_other_readings_of_the_paper_by_hand():
+    """Check each field against its formula; the same seed gives the same draws."""
     paper = sl.Scenario()
     first_metre = 299_792_458 / (4 * np.pi * 3.5e9)
     gains = {
@@ -58,7 +58,7 @@ def test_the_other_readings_of_the_paper_by_hand():
     assert np.array_equal(flops, paper.profile.local_flops / 2)
 
 
-def test_scenarios_are_values(scenario):
+def test_scenarios_compare_by_value(scenario):
     assert sl.Scenario() == scenario
     nearer = dataclasses.replace(scenario, distance=20.0)
     assert nearer.path_gain / scenario.path_gain == pytest.approx(2.5**3)
@@ -71,7 +71,7 @@ def test_scenarios_are_values(scenario):
         sl.Scenario(sl.mobilenet_v2())
 
 
-def test_both_limits_may_be_the_same():
+def test_lower_and_upper_limit_may_be_equal():
     scenario = sl.Scenario(p_min=0.1, p_max=0.1, alpha_min=0.5, alpha_max=0.5)
     assert set(sl.draw_trace(scenario, 20, rng=0).availability) == {0.5}
 
@@ -143,7 +143,7 @@ def test_randomness_follows_spec_7(scenario):
     assert not np.array_equal(*unseeded)
 
 
-def test_traces_cannot_be_changed_and_leave_their_source_alone():
+def test_traces_are_read_only_copies_of_their_input():
     gain = np.array([1e-10, 2e-10])
     trace = sl.Trace(gain=gain, availability=[1.0, 0.5], arrivals=[1.0, 2.0])
     with pytest.raises(ValueError, match="read-only"):
@@ -187,18 +187,18 @@ def test_the_least_availability_is_allowed():
 
 
 @pytest.mark.parametrize("gain", [["1", "2"], [1j, 2.0], [True, False], [[1.0], [1.0, 2.0]]])
-def test_traces_hold_real_numbers(gain):
+def test_traces_require_real_numbers(gain):
     with pytest.raises(TypeError, match="gain must be an array of real numbers, got"):
         sl.Trace(**{**GOOD, "gain": gain})
 
 
-def test_a_misspelt_array_is_named():
+def test_a_misspelt_array_gets_a_suggestion():
     with pytest.raises(TypeError, match=r"no field 'arrival' \(did you mean 'arrivals'\?\)"):
         sl.Trace(gain=[1.0], availability=[1.0], arrival=[1])
 
 
 @pytest.mark.parametrize("rng", ["a", -1, 1.5])
-def test_a_bad_source_of_randomness_is_named(scenario, rng):
+def test_a_bad_source_of_randomness_is_refused(scenario, rng):
     with pytest.raises(TypeError, match="rng must be None, an integer of at least 0"):
         sl.draw_trace(scenario, 5, rng=rng)
 

@@ -1,4 +1,4 @@
-"""The slot loop and what is run with it, against other loops, closed forms and known limits."""
+"""Simulations and sweeps, against other loops, closed forms and known limits."""
 
 import dataclasses
 import inspect
@@ -52,7 +52,7 @@ def test_plain_compiled_and_numpy_loop_agree_slot_by_slot(changes, V):
 
 
 def test_splitting_point_and_rate_minimize_the_problem_of_the_slot(scenario, rng):
-    """Against brute force over all splitting points and many rates, for the surrogate's rate."""
+    """Compare with brute force over splitting points and rates; the rate is the surrogate's."""
     trace = trace_of(scenario, 400)
     V = 0.3
     history = history_of(scenario, trace, V)
@@ -89,7 +89,7 @@ def test_queues_follow_their_recursions(scenario, burn_in):
 
 
 @pytest.mark.parametrize("policy", sl.POLICIES)
-def test_figures_are_those_of_the_slots_after_the_burn_in(scenario, policy):
+def test_results_cover_only_the_slots_after_the_burn_in(scenario, policy):
     trace = trace_of(scenario, 9001)
     result = sl.simulate(scenario, trace, V=1.0, policy=policy, burn_in=4321, history=True)
     kept = {name: getattr(result.history, name)[4321:] for name in SERIES}
@@ -119,7 +119,7 @@ def test_figures_are_those_of_the_slots_after_the_burn_in(scenario, policy):
 
 @pytest.mark.parametrize("policy", sl.POLICIES)
 @pytest.mark.parametrize("V", [1e-3, 1.0, 100.0])
-def test_growth_of_the_queues_bounds_both_means(scenario, policy, V):
+def test_queue_growth_bounds_both_means(scenario, policy, V):
     result = sl.simulate(scenario, trace_of(scenario, 20_000), V=V, policy=policy, burn_in=500)
     assert result.mean_delay <= scenario.d_avg + result.queue_growth[0] + 1e-12
     assert result.outage <= scenario.epsilon + result.queue_growth[1] + 1e-12
@@ -143,7 +143,7 @@ def test_full_local_energy_as_printed_is_charged_once_per_slot_with_images():
     assert result.energy_saving == pytest.approx(0, abs=1e-12)
 
 
-def test_shares_that_nothing_is_known_of_are_nan(scenario):
+def test_rate_share_is_nan_if_no_slot_sends(scenario):
     assert np.isnan(
         sl.simulate(scenario, trace_of(scenario), policy="full_local", burn_in=0).rate_inside
     )
@@ -162,7 +162,7 @@ def test_full_offloading_in_closed_form_per_slot(scenario):
 
 
 @pytest.mark.parametrize("alpha_max", [1.0, 0.1])
-def test_outage_of_full_offloading_is_that_of_quadrature(alpha_max):
+def test_outage_of_full_offloading_agrees_with_quadrature(alpha_max):
     scenario = sl.Scenario(alpha_max=alpha_max)
     result = sl.simulate(scenario, trace_of(scenario, 400_000), policy="full_offloading", burn_in=0)
     alpha = alpha_max * (np.arange(20_000) + 0.5) / 20_000
@@ -178,8 +178,8 @@ def test_outage_of_full_offloading_is_that_of_quadrature(alpha_max):
     assert result.outage == pytest.approx(outage, abs=4 * standard_error)
 
 
-def test_energy_alone_counts_as_v_grows(scenario):
-    """V → ∞: the cheapest splitting point at the smallest power, whatever the delay."""
+def test_only_energy_matters_as_v_grows(scenario):
+    """V → ∞: the splitting point of least energy at the smallest power, for any delay."""
     trace = trace_of(scenario)
     history = history_of(scenario, trace, V=1e12)
     rate = sl.channel.rate(scenario.p_min, trace.gain, scenario.bandwidth, scenario.noise_psd)
@@ -189,7 +189,7 @@ def test_energy_alone_counts_as_v_grows(scenario):
     assert np.array_equal(history.split[busy], np.argmin(energy, axis=1)[busy])
 
 
-def test_delay_alone_counts_as_v_vanishes(scenario):
+def test_only_delay_matters_as_v_vanishes(scenario):
     """V → 0: with a filled delay queue, the fastest splitting point at the largest power."""
     trace = trace_of(scenario)
     history = history_of(scenario, trace, V=1e-12)
@@ -225,8 +225,8 @@ def test_without_gain_only_full_local_inference_is_possible(scenario):
     assert (forced.delay > 1e100).all()
 
 
-def test_next_to_no_gain_means_next_to_no_rate_in_closed_form(scenario):
-    """Where the SNR is tiny, the rate is p h / (N0 ln 2): here less than a bit per second."""
+def test_rate_at_tiny_gain_in_closed_form(scenario):
+    """At a tiny SNR the rate is p h / (N0 ln 2), here less than one bit per second."""
     trace = sl.Trace(gain=[1e-20], availability=[1.0], arrivals=[5])
     rate = 0.1 * 1e-20 / (scenario.noise_psd * np.log(2))
     history = history_of(scenario, trace, policy="full_offloading")
@@ -266,8 +266,8 @@ def test_rates_that_are_always_or_never_at_a_limit(changes, share):
 @pytest.mark.parametrize(("policy", "d_max"), [
     ("adaptive", 0.1), ("dads", 3e-4), ("myopic", 3e-4),
 ])  # fmt: skip
-def test_of_equal_splitting_points_the_smallest_is_taken(policy, d_max):
-    """Two pooling stages: the points after them cost the same in every respect."""
+def test_ties_go_to_the_smallest_splitting_point(policy, d_max):
+    """The splitting points after two pooling stages have equal costs."""
     pool = sl.Stage("pool", (sl.GlobalAveragePool(),))
     end = sl.Stage("end", (sl.Linear(3, 10_000), sl.Linear(10_000, 10_000)))
     network = sl.Network("n", (3, 64, 64), (pool, pool, end))
@@ -277,8 +277,8 @@ def test_of_equal_splitting_points_the_smallest_is_taken(policy, d_max):
     assert 1 in history.split
 
 
-def test_the_papers_numbers(scenario):
-    """Section IV at full length for one seed, within the spread over seeds."""
+def test_numbers_of_the_paper(scenario):
+    """Run Section IV at full length for one seed; tolerances cover the spread over seeds."""
     scarce = dataclasses.replace(scenario, alpha_max=0.1)
     trace = sl.draw_trace(scarce, rng=1)
     adaptive = sl.simulate(scarce, trace, V=3.0)
@@ -312,7 +312,7 @@ def data():
     return sl.sweep(sl.Scenario(), **GRID, seeds=3, **SHORT)
 
 
-def test_sweep_is_single_runs(data, scenario):
+def test_sweep_agrees_with_single_runs(data, scenario):
     point = dataclasses.replace(scenario, alpha_max=0.1, path_loss_exponent=4.0)
     trace = sl.draw_trace(point, 12_000, rng=sl.trace_rng(point, 2))
     single = sl.simulate(point, trace, V=1.0, burn_in=2_000)
@@ -331,7 +331,7 @@ def test_workers_and_order_change_nothing(data, scenario, n_jobs):
     xr.testing.assert_identical(again.sortby([*GRID, "seed"]), data)
 
 
-def test_a_larger_grid_leaves_its_points_as_they_were(data, scenario):
+def test_a_larger_grid_does_not_change_its_points(data, scenario):
     point = sl.sweep(scenario, V=1.0, alpha_max=0.1, path_loss_exponent=3.0, seeds=[1], **SHORT)
     xr.testing.assert_identical(point, data.sel({name: point[name] for name in [*GRID, "seed"]}))
 
@@ -355,7 +355,7 @@ def test_sweep_is_labelled_with_units(data):
     assert data.attrs == {"policy": "adaptive", "n_slots": 12_000, "burn_in": 2_000}
 
 
-def test_every_v_and_policy_meets_the_same_slots(scenario):
+def test_every_v_and_policy_runs_on_the_same_slots(scenario):
     for policy in ("full_local", "full_offloading"):
         two = sl.sweep(scenario, V=[0.1, 9.0], seeds=1, policy=policy, **SHORT)
         assert np.array_equal(*two.mean_energy.values)
@@ -372,7 +372,7 @@ def test_streams_of_cells_differ_and_can_be_repeated(scenario):
     assert all(not np.array_equal(first, sl.trace_rng(*other).random(4)) for other in others)
 
 
-def test_settled_looks_at_the_growth_of_both_queues(scenario):
+def test_settled_depends_on_the_growth_of_both_queues(scenario):
     growth = xr.Dataset({
         "Z_growth": (("V", "seed"), [[0, 1e-5], [2e-4, 0], [0, 0]]),
         "H_growth": (("V", "seed"), [[0, 0], [0, 0], [3e-5, 0]]),
@@ -398,16 +398,14 @@ def test_summary_has_a_row_for_each_point(data):
 
 
 @pytest.mark.parametrize("function", [sl.simulate, sl.sweep, sl.sweep_scenarios])
-def test_defaults_are_those_of_the_paper(function):
+def test_default_arguments_follow_the_paper(function):
     expected = {"V": 3.0, "n_slots": 200_000, "burn_in": 10_000, "seeds": 10, "progress": True}
     parameters = inspect.signature(function).parameters
     assert all(parameters[name].default == expected[name] for name in parameters.keys() & expected)
 
 
 @pytest.mark.parametrize("progress", [True, False])
-def test_progress_is_shown_where_it_is_wanted_and_takes_more_than_a_second(
-    scenario, monkeypatch, progress
-):
+def test_progress_bar_appears_after_a_second_if_requested(scenario, monkeypatch, progress):
     shown = {}
 
     def bar(runs, **options):
@@ -435,8 +433,8 @@ SETTINGS = st.fixed_dictionaries({}, optional={
     seed=st.integers(0, 1000),
     n_slots=st.integers(2, 300),
 )
-def test_several_v_side_by_side_are_as_each_alone(changes, weights, policy, seed, n_slots):
-    """To the last bit, with virtual queues and without."""
+def test_several_v_side_by_side_agree_with_single_runs(changes, weights, policy, seed, n_slots):
+    """They agree to the last bit, with and without virtual queues."""
     scenario = sl.Scenario(**changes)
     trace = sl.draw_trace(scenario, n_slots, rng=seed)
     together = simulate_each(scenario, trace, weights, policy, n_slots // 3, history=True)
@@ -451,7 +449,7 @@ def test_several_v_side_by_side_are_as_each_alone(changes, weights, policy, seed
 
 
 @pytest.mark.parametrize("per", ["image", "slot"])
-def test_slot_costs_are_those_of_the_straightforward_loop(per):
+def test_slot_costs_agree_with_the_straightforward_loop(per):
     scenario = sl.Scenario(alpha_max=0.1, local_energy_per=per)
     trace = trace_of(scenario, 300)
     first = slot_loop(scenario, trace, 0.3)
@@ -463,13 +461,13 @@ def test_slot_costs_are_those_of_the_straightforward_loop(per):
         np.testing.assert_allclose(energy[taken], first["energy"], rtol=1e-12)
 
 
-def test_slot_costs_at_one_rate_and_where_nothing_can_be_sent(scenario):
+def test_slot_costs_at_one_rate_and_at_zero_gain(scenario):
     trace = sl.Trace([1e-10, 1e-10, 0.0], [0.5] * 3, [3, 0, 3])
     delay, energy = sl.slot_costs(scenario, trace, 1e8)
     assert delay[0, 0] == pytest.approx(3 * (4816896 / 1e8 + 2 * 300_774_272 / 0.5 / 21e12))
     assert not delay[1].any()
     assert not energy[1].any()
-    for rate in (1e8, 0.0):  # without gain none is possible
+    for rate in (1e8, 0.0):  # at gain 0 no rate is possible
         delay, energy = sl.slot_costs(scenario, trace, [1e8, 1e8, rate])
         assert (energy[2, :-1] > 1e100).all()
         assert energy[2, -1] == 3 * scenario.profile.local_energy[-1]
@@ -478,13 +476,13 @@ def test_slot_costs_at_one_rate_and_where_nothing_can_be_sent(scenario):
         sl.slot_costs(scenario, trace, [1e8, 1e8])
 
 
-def test_the_least_availability_may_be_the_largest():
+def test_alpha_min_may_equal_alpha_max():
     scenario = sl.Scenario(alpha_min=0.1)
     data = sl.sweep(scenario, alpha_max=0.1, seeds=1, n_slots=50, burn_in=0)
     assert float(data.mean_delay[0, 0, 0, 0]) > 0
 
 
-def test_a_history_that_nobody_wants_is_not_kept(scenario):
+def test_no_history_unless_requested(scenario):
     assert sl.simulate(scenario, TRACE, burn_in=0).history is None
 
 
@@ -547,8 +545,8 @@ def test_seeds_may_be_any_sequence(scenario, seeds):
 
 @pytest.mark.parametrize("V", [1e-3, 0.1, 3.0, 100.0])
 @pytest.mark.parametrize("alpha_max", [0.01, 1.0])
-def test_bounds_of_the_queues_that_need_no_probability(alpha_max, V):
-    """The proposition of the chapter on the controller, in every slot."""
+def test_deterministic_bounds_on_the_queues(alpha_max, V):
+    """Check the proposition in the chapter on the controller, in every slot."""
     scenario = sl.Scenario(alpha_max=alpha_max)
     trace = trace_of(scenario, 50_000)
     history = history_of(scenario, trace, V)

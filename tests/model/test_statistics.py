@@ -1,4 +1,4 @@
-"""Intervals: their coverage on processes whose true values are known, and what is refused."""
+"""Confidence intervals: coverage on processes with known true values, and refused input."""
 
 import numpy as np
 import pytest
@@ -8,20 +8,20 @@ from scipy import signal, stats
 import splitlib as sl
 
 
-def test_confidence_interval_is_that_of_scipy(rng):
+def test_confidence_interval_agrees_with_scipy(rng):
     values = rng.normal(size=(3, 8))
     ours = sl.confidence_interval(xr.DataArray(values, dims=("x", "seed")))
     theirs = stats.ttest_1samp(values, 0, axis=1).confidence_interval(0.95)
     assert ours.lower.values == pytest.approx(theirs.low)
     assert ours.upper.values == pytest.approx(theirs.high)
     two = sl.confidence_interval(xr.DataArray([1.0, 3.0], dims="seed"))
-    assert two.upper == pytest.approx(2 + 12.7062047)  # t of one degree of freedom
+    assert two.upper == pytest.approx(2 + 12.7062047)  # Student's t with 1 degree of freedom
     single = sl.confidence_interval(xr.DataArray([1.0], dims="seed"))
     assert np.isnan(single.lower)
 
 
-def test_batch_means_cover_the_mean_of_a_process_with_memory(rng):
-    """An AR(1) process of known mean; an interval that ignores its memory covers it far less."""
+def test_batch_means_coverage_on_a_process_with_memory(rng):
+    """For an AR(1) process of known mean; an interval that ignores memory covers it far less."""
     covered, naive = 0, 0
     for _ in range(200):
         series = 5 + signal.lfilter([1], [1, -0.95], rng.normal(size=20_000))
@@ -33,7 +33,7 @@ def test_batch_means_cover_the_mean_of_a_process_with_memory(rng):
     assert naive / 200 < 0.5
 
 
-def test_batch_means_of_independent_values_are_a_t_interval_of_the_batches(rng):
+def test_batch_means_are_a_t_interval_over_the_batches(rng):
     series = rng.normal(size=100)
     found = sl.batch_means(series, n_batches=10)
     means = series.reshape(10, 10).mean(axis=1)
@@ -45,7 +45,7 @@ def test_batch_means_of_independent_values_are_a_t_interval_of_the_batches(rng):
 
 
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 3.0])
-def test_tail_exponent_covers_that_of_a_pareto_tail(rng, exponent):
+def test_tail_exponent_coverage_on_a_pareto_tail(rng, exponent):
     covered = 0
     for _ in range(200):
         samples = rng.pareto(exponent, size=4000) + 1
@@ -55,7 +55,7 @@ def test_tail_exponent_covers_that_of_a_pareto_tail(rng, exponent):
 
 
 def test_tail_exponent_by_hand(rng):
-    """Of 1, 2, 4 and 8, the logarithms over the least are 0, 1, 2 and 3 times ln 2."""
+    """For 1, 2, 4 and 8, the logarithms relative to the least are 0, 1, 2 and 3 times ln 2."""
     exponent = 3 / (6 * np.log(2))
     half = 1.959963985 * exponent / np.sqrt(3)
     samples = rng.permutation([1, 2, 4, 8, *np.linspace(-3, 0.9, 5000)])
@@ -64,7 +64,7 @@ def test_tail_exponent_by_hand(rng):
 
 
 def lines(n):
-    """Return data of three seeds, and of ``n`` lines."""
+    """Return data of ``n`` lines and three seeds."""
     return xr.DataArray(np.ones((n, 3)), dims=("line", "seed"))
 
 

@@ -1,6 +1,6 @@
-"""Traces with a memory: what each slot is by itself, and what it keeps of those before.
+"""Traces with memory: the distribution of a single slot, and the dependence between slots.
 
-Every statistical test has a fixed seed; with another one each check would fail by chance with
+Every statistical test has a fixed seed; with another seed, each check fails by chance with
 probability `FALSE_ALARM`.
 """
 
@@ -18,7 +18,7 @@ HOST = sl.MarkovAvailability(memory=0.9, busy_share=0.3)
 
 
 def fading_of(trace):
-    """Return |g|², of mean 1."""
+    """Return |g|², with mean 1."""
     return trace.gain / SCENARIO.mean_gain
 
 
@@ -40,8 +40,8 @@ def series(trace):
     return trace.gain, trace.availability, trace.arrivals
 
 
-def test_independent_slots_are_drawn_as_ever():
-    """The stream is part of the contract: seeds that stand in papers and notebooks must last."""
+def test_random_stream_of_independent_slots_never_changes():
+    """Seeds in papers and notebooks must keep their meaning, so the stream must never change."""
     scenario = sl.Scenario(alpha_max=0.7, alpha_min=0.1, fading_power=2.0, arrival_rate=4)
     rng = np.random.default_rng(5)
     gain = scenario.mean_gain * rng.standard_exponential(1000)
@@ -54,7 +54,7 @@ def test_independent_slots_are_drawn_as_ever():
     assert shared.random() == rng.random(), "the next trace of the generator has moved"
 
 
-def test_without_memory_the_slots_are_the_independent_ones():
+def test_zero_memory_gives_independent_slots():
     independent = sl.draw_trace(SCENARIO, 5000, rng=3)
     forgetful = sl.draw_trace(
         SCENARIO, 5000, rng=3, fading=sl.GaussMarkovFading(0.0),
@@ -64,7 +64,7 @@ def test_without_memory_the_slots_are_the_independent_ones():
     assert np.array_equal(forgetful.availability, independent.availability)
 
 
-def test_a_model_moves_nothing_but_its_own():
+def test_a_model_changes_only_its_own_series():
     independent = sl.draw_trace(SCENARIO, 5000, rng=3)
     fading = sl.draw_trace(SCENARIO, 5000, rng=3, fading=FADING)
     host = sl.draw_trace(SCENARIO, 5000, rng=3, availability=HOST)
@@ -76,7 +76,7 @@ def test_a_model_moves_nothing_but_its_own():
     assert not np.array_equal(host.availability, independent.availability)
 
 
-def test_one_seed_gives_one_trace():
+def test_same_seed_gives_same_trace():
     models = {"fading": FADING, "availability": HOST}
     first = sl.draw_trace(SCENARIO, 500, rng=3, **models)
     again = sl.draw_trace(SCENARIO, 500, rng=np.random.default_rng(3), **models)
@@ -85,11 +85,11 @@ def test_one_seed_gives_one_trace():
     assert not same(series(first), series(other))
 
 
-def test_the_amplitude_is_a_filter_of_white_noise():
+def test_amplitude_is_filtered_white_noise():
     rng = np.random.default_rng(8)
     power = rng.standard_exponential(2000)
     for draw in (rng.random, lambda size: rng.poisson(SCENARIO.arrival_rate, size)):
-        draw(2000)  # availability and load come in between
+        draw(2000)  # availability and load are drawn in between
     noise = np.sqrt(power) * np.exp(2j * np.pi * rng.random((2, 2000))[0])
     noise[1:] *= np.sqrt(1 - 0.95**2)
     g = signal.lfilter([1.0], [1.0, -0.95], noise)
@@ -106,7 +106,7 @@ def test_plain_and_compiled_loop_agree():
     np.testing.assert_allclose(compiled, plain, rtol=1e-12)
 
 
-def test_models_leave_the_draws_alone_that_they_start_from():
+def test_models_do_not_modify_their_input():
     draws = np.random.default_rng(0).random((2, 100))
     before = draws.copy()
     for model in (FADING, HOST):
@@ -115,15 +115,15 @@ def test_models_leave_the_draws_alone_that_they_start_from():
 
 
 @pytest.mark.parametrize("correlation", [0.5, 0.95])
-def test_a_slots_gain_is_exponential(correlation):
+def test_gain_of_a_slot_is_exponential(correlation):
     model = sl.GaussMarkovFading(correlation)
     drawn = sl.draw_trace(SCENARIO, 400_000, rng=1, fading=model)
-    thinned = fading_of(drawn)[::100]  # what is left of the correlation is 0.95 ** 200, 4e-5
+    thinned = fading_of(drawn)[::100]  # the remaining correlation is 0.95 ** 200, 4e-5
     assert stats.kstest(thinned, "expon").pvalue > FALSE_ALARM
 
 
 @pytest.mark.parametrize(("memory", "busy_share"), [(0.9, 0.5), (0.9, 0.1), (0.5, 0.8)])
-def test_a_slots_availability_is_uniform(memory, busy_share):
+def test_availability_of_a_slot_is_uniform(memory, busy_share):
     model = sl.MarkovAvailability(memory, busy_share)
     drawn = sl.draw_trace(SCENARIO, 400_000, rng=2, availability=model)
     thinned = share_of(drawn)[::100]  # 0.9 ** 100 is 3e-5
@@ -137,22 +137,22 @@ def test_a_slots_availability_is_uniform(memory, busy_share):
 def check_autocorrelation(deviation, expected):
     """Compare the mean of ``x(t) x(t + k)`` with its expectation, by batch means.
 
-    ``deviation`` has mean 0 and variance 1 by its distribution, not by the sample.
+    ``deviation`` is standardized by the mean and variance of its distribution, not of the sample.
     """
     for lag, value in expected.items():
         products = deviation[: deviation.size - lag] * deviation[lag:]
         found = sl.batch_means(products, n_batches=40, level=1 - FALSE_ALARM)
         assert found.lower < value < found.upper, (lag, value, found)
-        assert found.upper - found.lower < 0.15  # narrow enough to tell a wrong law
+        assert found.upper - found.lower < 0.15  # narrow enough to detect a wrong law
 
 
-def test_the_gain_forgets_as_the_square_of_the_amplitude(trace):
+def test_autocorrelation_of_the_gain(trace):
     lags = (1, 2, 5, 10, 20, 50)
     check_autocorrelation(fading_of(trace) - 1, {lag: 0.95 ** (2 * lag) for lag in lags})
 
 
 @pytest.mark.parametrize("busy_share", [0.3, 0.5])
-def test_the_availability_forgets_as_its_state(busy_share):
+def test_autocorrelation_of_the_availability(busy_share):
     model = sl.MarkovAvailability(0.9, busy_share)
     share = share_of(sl.draw_trace(SCENARIO, 400_000, rng=7, availability=model))
     jump = 3 * busy_share * (1 - busy_share)
@@ -163,7 +163,7 @@ def test_the_availability_forgets_as_its_state(busy_share):
     check_autocorrelation(state, {lag: 0.9**lag for lag in (1, 2, 5, 10, 20)})
 
 
-def test_the_host_changes_as_often_as_it_says(trace):
+def test_transition_probabilities_of_the_host(trace):
     busy = share_of(trace) <= 0.3
     for state, probability in ((True, 0.1 * 0.7), (False, 0.1 * 0.3)):
         here = busy[:-1] == state
@@ -177,7 +177,7 @@ def test_the_host_changes_as_often_as_it_says(trace):
 
 
 def test_the_start_is_stationary():
-    """The first slots of many short traces, whose memory is far longer than they are."""
+    """Test the first slots of many traces that are far shorter than their memory."""
     rng = np.random.default_rng(9)
     models = {"fading": sl.GaussMarkovFading(0.999), "availability": sl.MarkovAvailability(0.99)}
     drawn = [sl.draw_trace(SCENARIO, 40, rng, **models) for _ in range(3000)]
@@ -200,8 +200,8 @@ def test_channel_host_and_load_are_independent_of_each_other(trace):
             assert stats.spearmanr(*extreme).pvalue > FALSE_ALARM
 
 
-def test_what_moves_the_channel_does_not_switch_the_host():
-    """Were phase and switch one draw, changes of state in a row would drive g in one direction."""
+def test_channel_and_host_use_independent_draws():
+    """If phase and switch were one draw, successive changes of state would drive g one way."""
     models = {"fading": sl.GaussMarkovFading(0.9), "availability": sl.MarkovAvailability(0.5)}
     drawn = sl.draw_trace(SCENARIO, 200_000, rng=4, **models)
     changed = np.diff((share_of(drawn) <= 0.5).astype(float)) != 0
@@ -209,7 +209,7 @@ def test_what_moves_the_channel_does_not_switch_the_host():
     assert stats.spearmanr(driven[::30], fading_of(drawn)[1::30]).pvalue > FALSE_ALARM
 
 
-def test_the_scenario_scales_and_clips_what_remembers():
+def test_scenario_scales_and_clips_traces_with_memory():
     models = {"fading": FADING, "availability": HOST}
     base = sl.draw_trace(sl.Scenario(), 2000, rng=6, **models)
     louder = sl.Scenario(alpha_max=0.5, alpha_min=0.2, fading_power=3.0)
@@ -219,14 +219,14 @@ def test_the_scenario_scales_and_clips_what_remembers():
     assert np.array_equal(other.arrivals, base.arrivals)
 
 
-def test_a_correlation_time_is_where_the_correlation_is_one_in_e():
+def test_correlation_is_one_over_e_at_the_correlation_time():
     assert 0.9 ** (2 * sl.GaussMarkovFading(0.9).correlation_time) == pytest.approx(1 / np.e)
     assert 0.99 ** sl.MarkovAvailability(0.99).correlation_time == pytest.approx(1 / np.e)
     models = sl.GaussMarkovFading(0.0), sl.GaussMarkovFading(1e-200), sl.MarkovAvailability(0)
     assert [model.correlation_time for model in models] == [0.0, 0.0, 0.0]
 
 
-def test_a_single_slot_and_the_longest_memory_will_do():
+def test_single_slot_and_longest_memory():
     models = {"fading": sl.GaussMarkovFading(1 - 1e-16), "availability": HOST}
     assert same(series(sl.draw_trace(SCENARIO, 1, rng=1, **models))[1:],
                 series(sl.draw_trace(SCENARIO, 1, rng=1))[1:])  # fmt: skip
@@ -235,14 +235,14 @@ def test_a_single_slot_and_the_longest_memory_will_do():
     assert np.unique(share <= 0.5).size == 1
 
 
-def test_the_edges_of_state_and_memory_by_hand():
-    """The largest share of the busy host is busy still; without memory any number draws anew."""
+def test_edge_cases_of_state_and_memory_by_hand():
+    """A share equal to ``busy_share`` counts as busy; with memory 0 every slot draws its state."""
     uniform, kept = np.array([0.1, 0.3, 0.9]), np.zeros(3)
     assert HOST._apply(uniform, kept) == pytest.approx([0.1, 0.3, 0.3 * 0.6 / 0.7])
     assert np.array_equal(sl.MarkovAvailability(0.0, 0.5)._apply(uniform, kept), uniform)
 
 
-def test_models_are_values():
+def test_models_compare_by_value():
     assert len({FADING, sl.GaussMarkovFading(0.95), HOST, sl.MarkovAvailability(0.9, 0.3)}) == 2
 
 
@@ -272,6 +272,6 @@ def test_bad_models_are_refused(model, fields, error, message):
     ({"availability": FADING}, "availability .* must be a MarkovAvailability, got GaussMarkov"),
     ({"availability": "busy"}, "availability .* must be a MarkovAvailability, got 'busy'"),
 ])  # fmt: skip
-def test_what_is_no_model_is_refused(models, message):
+def test_values_that_are_not_models_are_refused(models, message):
     with pytest.raises(TypeError, match=message):
         sl.draw_trace(SCENARIO, 5, rng=0, **models)

@@ -1,4 +1,4 @@
-"""Parameters with which each notebook runs in seconds."""
+"""Small parameters, with which each notebook runs in seconds."""
 
 import ast
 
@@ -51,7 +51,7 @@ SMALL_RUNS = {
 
 
 def write_small(source, target):
-    """Write a notebook of the book with small parameters as its own."""
+    """Write a copy of a notebook with small parameters."""
     notebook = cells.read(source)
     _, values = cells.parameters_of(notebook)
     values |= SMALL_RUNS[source.stem]

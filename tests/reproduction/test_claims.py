@@ -1,4 +1,4 @@
-"""The list of claims: what it must look like, and how a claim is judged."""
+"""The list of claims: its format, and how claims are judged."""
 
 import dataclasses
 import math
@@ -60,21 +60,21 @@ SHARE = "      share: true\n      unit: m\n      accept"
     ("  says:", "  says: [", "line 4: expected"),
     (GOOD, "", "line 1: None is not of type 'object'"),
 ])  # fmt: skip
-def test_a_fault_is_named_with_its_line_and_claim(tmp_path, old, new, message):
+def test_errors_name_line_and_claim(tmp_path, old, new, message):
     assert old in GOOD
     with pytest.raises(ClaimsError, match=rf"^claims\.yml, (?:{message})") as fault:
         load(write(tmp_path, GOOD.replace(old, new, 1)))
     assert "\n" not in str(fault.value)
 
 
-def test_the_line_is_that_of_the_claim_at_fault(tmp_path):
+def test_errors_name_the_line_of_the_faulty_claim(tmp_path):
     second = GOOD.replace("one:", "two:").replace("  where", "  were")
     with pytest.raises(ClaimsError, match="line 8, claim 'two': 'where' is a required"):
         load(write(tmp_path, GOOD + second))
 
 
 @pytest.mark.parametrize("ends", ["[2, 1]", "[.nan, 2]"])
-def test_accepted_ends_are_in_order(tmp_path, ends):
+def test_accepted_ends_must_be_in_order(tmp_path, ends):
     with pytest.raises(ClaimsError, match="fig::x: accept must be two ends in order, got "):
         load(write(tmp_path, GOOD.replace("[1, 2]", ends)))
 
@@ -99,7 +99,7 @@ def test_a_claim_is_judged_by_its_numbers(values, verdict):
         vague.judge({})
 
 
-def test_the_whole_interval_counts_where_it_is_asked_for():
+def test_whole_interval_must_be_accepted_if_requested():
     item = Measurement("a::x", accept=(0, math.inf), tolerance="t", whole=True)
     assert item.accepts(Interval(1.0, 0.5, 1.5))
     assert not item.accepts(Interval(1.0, -0.5, 2.5))

@@ -1,4 +1,4 @@
-"""The numbers that claims are judged by, against single runs and closed forms."""
+"""Quantities measured for the claims, against single runs and closed forms."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ def single(V, alpha_max, seed, policy="adaptive", exponent=3.0):
     return sl.simulate(scenario, trace, V=V, policy=policy, burn_in=2_000)
 
 
-def test_inputs_are_printed_as_in_the_paper():
+def test_inputs_have_the_papers_units():
     found = {name: value.value for name, value in measures.of_inputs(sl.Scenario()).items()}
     assert found["input_noise_psd_dbm_hz"] == pytest.approx(-174)
     assert (found["input_distance_m"], found["input_p_max_mw"]) == (50, 100)
@@ -32,7 +32,7 @@ def test_costs_by_hand():
     assert (found["convolutional_layers"], found["splitting_points"]) == (52, 20)
     assert found["total_macs_millions"] == 300.774272
     assert found["size_ratio"] == pytest.approx(112 * 112 * 32 / (7 * 7 * 160))
-    # 7 by 7 maps, of which (6) as printed keeps 6 by 6.
+    # For 7 by 7 maps, (6) as printed counts 6 by 6.
     assert found["eq6_error_percent"] == pytest.approx(100 * (1 - (6 / 7) ** 2))
     printed = sl.Scenario(network=sl.mobilenet_v2(arithmetic="paper"))
     again = {name: value.value for name, value in measures.of_costs(printed).items()}
@@ -40,7 +40,7 @@ def test_costs_by_hand():
     assert again["total_macs_millions"] != found["total_macs_millions"]
 
 
-def test_tradeoff_is_that_of_the_single_runs(sweeps):
+def test_tradeoff_agrees_with_single_runs(sweeps):
     found = measures.of_tradeoff(*sweeps, sl.Scenario(), V=0.1)
     assert measures.largest_settled(sweeps[0], sl.Scenario()) == 0.1
     runs = [single(0.1, 0.1, seed) for seed in range(3)]
@@ -62,7 +62,7 @@ def test_tradeoff_is_that_of_the_single_runs(sweeps):
     assert found["saving_rises_with_V"].value == 1
 
 
-def test_splits_are_those_of_the_single_runs():
+def test_splits_agree_with_single_runs():
     run = {"seeds": 3, "n_slots": 12_000, "burn_in": 2_000, "progress": False}
     data = sl.sweep(sl.Scenario(), V=0.1, alpha_max=[0.1, 0.01, 1.0],
                     path_loss_exponent=[4.0, 3.0], **run)  # fmt: skip
@@ -112,17 +112,17 @@ def test_an_unknown_v_is_refused(sweeps):
         measures.of_tradeoff(*sweeps, sl.Scenario())
 
 
-def test_no_settled_v_is_said(sweeps):
+def test_an_error_tells_that_no_v_has_settled(sweeps):
     with pytest.raises(ValueError, match="no V has settled: take more slots or smaller values"):
         measures.largest_settled(sweeps[0].sel(V=[100.0]), sl.Scenario())
 
 
-def test_over_seeds_wants_a_single_point():
+def test_over_seeds_requires_a_single_point():
     with pytest.raises(ValueError, match="data must have no dimension but seed that is longer"):
         sl.over_seeds(xr.DataArray(np.ones((2, 3)), dims=("x", "seed")))
 
 
-def test_scenarios_together_are_as_each_alone(scenario):
+def test_sweep_scenarios_agrees_with_single_sweeps(scenario):
     readings = {
         "paper": scenario,
         "surrogate": dataclasses.replace(scenario, split_objective="surrogate"),
@@ -154,20 +154,20 @@ def test_bad_scenarios_are_refused(scenario, call, message):
         call(scenario)
 
 
-def test_what_the_grid_varies_may_differ_between_scenarios(scenario):
+def test_scenarios_may_differ_in_fields_that_the_grid_varies(scenario):
     other = dataclasses.replace(scenario, alpha_max=0.5, path_loss_exponent=4.0)
     grid = {"alpha_max": 0.1, "path_loss_exponent": 3.0, "seeds": 1, "n_slots": 50, "burn_in": 0}
     both = sl.sweep_scenarios({"a": scenario, "b": other}, **grid)
     assert both["a"].identical(both["b"])
 
 
-def test_scenarios_are_scenarios():
+def test_sweep_scenarios_requires_scenarios():
     with pytest.raises(TypeError, match=r"scenarios\['a'\] must be a Scenario, got 3"):
         sl.sweep_scenarios({"a": 3})
     with pytest.raises(TypeError, match="scenarios must be a Mapping"):
         sl.sweep_scenarios([sl.Scenario()])
 
 
-def test_equal_neighbours_do_not_rise():
+def test_equal_neighbours_do_not_count_as_rising():
     assert measures._rises(xr.DataArray([1.0, 1.0, 2.0], dims="V"), "V") == 0.5
     assert np.isnan(measures._rises(xr.DataArray([1.0], dims="V"), "V"))

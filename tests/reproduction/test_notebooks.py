@@ -1,4 +1,4 @@
-"""Each notebook: its form, a small run with a number asserted, and bad parameters refused."""
+"""Each notebook: its form, the numbers of a small run, and refused parameters."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ from tools import cells
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # those of papermill's own dependencies
+pytestmark = pytest.mark.filterwarnings("ignore")  # from papermill's dependencies
 
 
 @pytest.fixture
 def execute(tmp_path, monkeypatch):
-    """Return a function that runs a notebook as plain papermill does, in an empty folder."""
+    """Return a function that runs a notebook with plain papermill in an empty folder."""
     monkeypatch.setenv("TQDM_DISABLE", "1")
 
     def run(name, **parameters):
@@ -46,7 +46,7 @@ def execute(tmp_path, monkeypatch):
 def execute_here(tmp_path, monkeypatch, no_screen):
     """Return a function that runs a notebook's code in this process, in an empty folder.
 
-    It saves the start of a kernel and its imports, where outputs do not matter.
+    If outputs do not matter, this saves the time to start a kernel and import packages.
     """
     monkeypatch.chdir(tmp_path)
 
@@ -93,12 +93,12 @@ def test_form(path):
     assert any("assert" in c.source for c in notebook.cells)
 
 
-def test_every_rule_is_that_of_a_parameter():
+def test_every_rule_belongs_to_a_parameter():
     schemas = [cells.parameters_of(cells.read(path))[0] for path in NOTEBOOKS]
     assert not RULES.keys() - {name for schema in schemas for name in schema}
 
 
-def test_the_explorer_starts_where_simulate_does(execute):
+def test_explorer_agrees_with_a_single_run(execute):
     numbers = execute("explorer")
     scenario = sl.Scenario(alpha_max=0.5)
     trace = sl.page_trace(scenario, 12_000, seed=2)
@@ -116,7 +116,7 @@ def test_fig1_counts_the_macs_of_a_smaller_image(execute, tmp_path):
     assert (tmp_path / "figures" / "fig1_layer_costs.svg").stat().st_size > 10_000
 
 
-def test_fig2_is_the_sweep(execute, tmp_path):
+def test_fig2_agrees_with_the_sweep(execute, tmp_path):
     numbers = execute("fig2_energy_delay")
     grid = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "progress": False}
     data = sl.sweep(sl.Scenario(), V=[0.1], alpha_max=[0.1, 1.0], **grid)
@@ -129,7 +129,7 @@ def test_fig2_is_the_sweep(execute, tmp_path):
     assert table.settled.loc[0.1].all()
 
 
-def test_fig3_is_the_sweep(execute, tmp_path):
+def test_fig3_agrees_with_the_sweep(execute, tmp_path):
     numbers = execute("fig3_split_availability")
     assert numbers["highest_V"] == 0.1
     assert numbers["mean_split_scarce"] > numbers["mean_split_plenty"]
@@ -139,7 +139,7 @@ def test_fig3_is_the_sweep(execute, tmp_path):
     assert (slots == 20_000).all()
 
 
-def test_heavy_tails_are_those_of_single_runs(execute, tmp_path):
+def test_heavy_tails_agree_with_single_runs(execute, tmp_path):
     length, burn_in = 5_000, 1_000
     numbers = execute("heavy_tails")
     savings, delays = [], []
@@ -153,14 +153,14 @@ def test_heavy_tails_are_those_of_single_runs(execute, tmp_path):
     assert numbers["saving_median_percent"] == pytest.approx(100 * np.median(savings), rel=1e-9)
     assert numbers["mean_delay_lowest_alpha_1_ms"] == pytest.approx(1e3 * min(delays), rel=1e-9)
     assert numbers["paper_saving_rank"] == np.mean(np.array(savings) < 0.9935)
-    # The constants of the tails: host and radio add, and the host's grows as 1 / alpha_max.
+    # The tail constants of host and radio add; that of the host is proportional to 1 / alpha_max.
     host = 10 * sl.Scenario().profile.remote_flops[0] / sl.XAVIER_NX.flops_per_second
     difference = numbers["kappa_alpha_0_1_ms"] - numbers["kappa_alpha_1_ms"]
     assert difference == pytest.approx(1e3 * host * (10 - 1), rel=1e-9)
     assert len(pd.read_csv(tmp_path / "data" / "heavy_savings.csv")) == 80 + 16 + 4
 
 
-def test_the_rate_is_inside_as_often_as_in_the_sweep(execute, tmp_path):
+def test_rate_saturation_agrees_with_the_sweep(execute, tmp_path):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2}
     numbers = execute("rate_saturation")
     data = sl.sweep(sl.Scenario(), V=0.01, **run, progress=False)
@@ -176,7 +176,7 @@ def test_the_rate_is_inside_as_often_as_in_the_sweep(execute, tmp_path):
     assert set(table.setting) == {"paper", "matters"}
 
 
-def test_rivals_are_those_of_single_runs(execute, tmp_path):
+def test_rivals_agree_with_single_runs(execute, tmp_path):
     numbers = execute("rivals")
     scenario = sl.Scenario(alpha_max=0.1)
     traces = [sl.draw_trace(scenario, 12_000, sl.trace_rng(scenario, seed)) for seed in range(2)]
@@ -191,20 +191,20 @@ def test_rivals_are_those_of_single_runs(execute, tmp_path):
     assert numbers["lead_alpha_0_1_beta_3"] == pytest.approx(
         numbers["controller_alpha_0_1_beta_3"] - numbers["rival_alpha_0_1_beta_3"], abs=1e-9
     )
-    # The bottleneck of the main table is one setting of the grid: its best is no worse.
+    # The main table's bottleneck is one point of the grid, so the grid's best is no worse.
     table = pd.read_csv(tmp_path / "data" / "rivals.csv")
     row = table[(table.policy == "bottleneck") & (table.alpha_max == 1)].iloc[0]
     assert row.keeps_delay
     assert row.keeps_outage
     assert numbers["best_bottleneck_alpha_1_beta_3"] >= 100 * row.energy_saving - 1
-    # What the text says of the policies' own parameters.
+    # Parameters of the policies that the text mentions.
     rule = sl.policies.retransmission(scenario, traces[0])
     share = 1 / numbers["retransmission_factor"] + numbers["retransmission_percent"] / 100
     assert rule.offload_bits[0] == pytest.approx(share * scenario.profile.offload_bits[0])
     assert set(pd.read_csv(tmp_path / "data" / "rivals_frontier.csv").d_avg) == {5e-3, 2e-2, 5e-2}
 
 
-def test_exact_rule_is_compared_on_the_same_slots(execute, tmp_path):
+def test_exact_rule_agrees_with_single_runs(execute, tmp_path):
     numbers = execute("exact_rule")
     strong = sl.Scenario(p_max=1.0)
     energy = {"adaptive": [], "exact": []}
@@ -218,7 +218,7 @@ def test_exact_rule_is_compared_on_the_same_slots(execute, tmp_path):
     assert numbers["extra_strong"] == pytest.approx(100 * extra, rel=1e-12)
     assert numbers["extra_at_1000_mw_paper"] == pytest.approx(100 * extra, rel=1e-12)
     assert numbers["extra_at_10_mw_paper"] == pytest.approx(0, abs=1e-9), "p_max = p_min"
-    # What (17) leaves out, from the slots themselves.
+    # The terms that (17) omits, from the slots themselves.
     slots = sl.simulate(strong, trace, V=0.1, policy="exact", burn_in=2_000, history=True).history
     late = slots.delay[2_000:] > 0.1
     half = (np.var(slots.delay[2_000:]) + (slots.delay[2_000:].mean() - 0.05) ** 2) / 2
@@ -232,11 +232,11 @@ def test_exact_rule_is_compared_on_the_same_slots(execute, tmp_path):
     assert row.half_square.item() == pytest.approx(both, rel=1e-9)
 
 
-def test_convergence_is_that_of_single_runs(execute, tmp_path):
+def test_convergence_agrees_with_single_runs(execute, tmp_path):
     numbers = execute("convergence")
     scenario = sl.Scenario(alpha_max=1.0)
     Z, slots = [], []
-    for seed in range(3):  # without the slot loop's sums: the queue built again from its delays
+    for seed in range(3):  # rebuild the queue from the delays, without the loop's sums
         trace = sl.draw_trace(scenario, 100_000, rng=sl.trace_rng(scenario, seed))
         trace = sl.Trace(trace.gain[:60_000], trace.availability[:60_000], trace.arrivals[:60_000])
         delay = sl.simulate(scenario, trace, V=3.0, burn_in=0, history=True).history.delay
@@ -252,7 +252,7 @@ def test_convergence_is_that_of_single_runs(execute, tmp_path):
     assert len(table) == 3 * 3 * 3
 
 
-def test_the_gap_to_the_frontier_is_that_of_slots_minimized_one_by_one(execute, tmp_path):
+def test_frontier_gap_agrees_with_minimizing_each_slot(execute, tmp_path):
     n_slots, burn_in, V = 6_000, 2_000, 0.3
     numbers = execute("frontier")
     table = pd.read_csv(tmp_path / "data" / "frontier_gap.csv", index_col=["unit", "V"])
@@ -260,8 +260,8 @@ def test_the_gap_to_the_frontier_is_that_of_slots_minimized_one_by_one(execute, 
     scenario = sl.Scenario(alpha_max=0.3)
     trace = sl.draw_trace(scenario, n_slots, rng=sl.trace_rng(scenario, 3))
     slots = sl.simulate(scenario, trace, V=V, burn_in=burn_in, history=True).history
-    # What the run paid in each slot at the prices, beyond the least over all cuts and the two
-    # limits of the power, between which the rate hardly ever lies: never negative, up to that.
+    # The excess of each slot's priced cost over the least of all cuts at the two power limits. The
+    # rate is hardly ever between these limits, so the excess is practically never negative.
     profile, n = scenario.profile, trace.arrivals[:, None, None]
     powers = np.array([scenario.p_min, scenario.p_max])
     rate = sl.channel.rate(
@@ -284,13 +284,13 @@ def test_the_gap_to_the_frontier_is_that_of_slots_minimized_one_by_one(execute, 
     assert gap.priced_gap > 0
     assert numbers["n_points"] == 5
     assert numbers["least_room_points"] >= 0
-    # The saving of the frontier at the paper's limit is that of the bound.
+    # At the paper's limit, the frontier has the same saving as the bound.
     frontier = pd.read_csv(tmp_path / "data" / "frontier.csv")
     at_limit = frontier.energy_saving[np.isclose(frontier.mean_delay, scenario.d_avg)]
     assert 100 * at_limit.item() == pytest.approx(numbers["bound_saving_alpha_0_3"], abs=0.02)
 
 
-def test_memory_costs_what_single_runs_say(execute, tmp_path):
+def test_cost_of_memory_agrees_with_single_runs(execute, tmp_path):
     numbers = execute("beyond_iid")
     scenario = sl.Scenario(alpha_max=0.1)
     models = {
@@ -315,14 +315,14 @@ def test_memory_costs_what_single_runs_say(execute, tmp_path):
         assert numbers[f"gap_{kind}_value"] == pytest.approx(np.mean(gaps), rel=1e-6)
     assert numbers["gap_both_value"] > numbers["gap_none_value"] > 0
     assert numbers["worst_excess_percent"] < 5
-    # A slot of d_max at 3.5 GHz: J0(x) is 1 - x ** 2 / 4 to first order, rho 1 - 1 / (2 tau).
+    # Slots of d_max at 3.5 GHz; to first order J0(x) = 1 - x ** 2 / 4 and rho = 1 - 1 / (2 tau).
     speed = np.sqrt(2 / 100) / (2 * np.pi * 0.1) * 299_792_458 / 3.5e9
     assert numbers["slow_cm_per_s"] == pytest.approx(100 * speed, rel=0.01)
     table = pd.read_csv(tmp_path / "data" / "beyond_iid_runs.csv")
     assert len(table) == (1 + 2 + 2 + 1 + 2) * 2 * 2
 
 
-def test_one_value_will_do_in_place_of_a_list(execute_here):
+def test_single_values_are_accepted_in_place_of_lists(execute_here):
     run = {"n_slots": 12_000, "burn_in": 2_000, "seeds": 2, "V": 0.1, "alpha_max": 0.3}
     numbers = execute_here("fig2_energy_delay", **run)["numbers"]
     assert 0 < numbers["saving_alpha_0_3"].value < 100
@@ -353,15 +353,15 @@ def test_bad_parameters_are_refused(execute_here, tmp_path, name, parameters, se
     assert not (tmp_path / "data").exists()
 
 
-def test_plain_papermill_is_told_of_a_misspelt_parameter(execute, tmp_path):
+def test_misspelt_parameters_are_refused_under_plain_papermill(execute, tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="did you mean 'image_size'"):
         execute("fig1_layer_costs", image_sise=32)
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_executed_tables_are_the_accepted_ones(path, root):
-    """At full length, as `make book` has run them: which number has moved?"""
+def test_executed_tables_agree_with_the_accepted_ones(path, root):
+    """Compare the full-length tables from `make book`, to show which number has changed."""
     executed = root / "book" / "executed" / path.name
     if not executed.is_file():
         pytest.fail("there is no executed notebook: run `make figures` first", pytrace=False)

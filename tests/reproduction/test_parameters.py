@@ -1,4 +1,4 @@
-"""What notebooks' parameters may be: the scenario's own rules, and those that no field has."""
+"""Parameters of notebooks: the rules of the scenario's fields, and those of other parameters."""
 
 import dataclasses
 import math
@@ -25,7 +25,7 @@ burn_in: int = 0
 SCHEMA = schema_of(CELL)
 
 
-def test_a_schema_is_what_the_cell_declares():
+def test_schema_follows_the_declarations():
     expected = {
         "V": list[float], "alpha_max": list[float], "p_min": float, "p_max": float,
         "bits_per_element": int, "arithmetic": str, "n_slots": int, "burn_in": int,
@@ -45,7 +45,7 @@ def test_a_schema_is_what_the_cell_declares():
     ("(V): float = 3.0", r"not `name: type = literal`: \(V\): float = 3.0"),
     ("sl.V: float = 3.0", "not `name: type = literal`: sl.V: float = 3.0"),
 ])  # fmt: skip
-def test_a_cell_holds_annotated_literals_alone(cell, message):
+def test_a_cell_may_hold_only_annotated_literals(cell, message):
     with pytest.raises(ValueError, match=message):
         schema_of(cell)
 
@@ -93,7 +93,7 @@ def test_bad_values_are_refused(values, message):
     field.name for field in dataclasses.fields(sl.Scenario) if isinstance(field.default, float)
 ])  # fmt: skip
 @given(value=st.floats(allow_nan=True, allow_infinity=True))
-def test_a_field_of_the_scenario_is_refused_exactly_where_the_scenario_refuses_it(name, value):
+def test_fields_are_refused_exactly_when_the_scenario_refuses_them(name, value):
     def complaint(act):
         try:
             act()
@@ -105,12 +105,12 @@ def test_a_field_of_the_scenario_is_refused_exactly_where_the_scenario_refuses_i
     assert ours == complaint(lambda: sl.Scenario(**{name: value}))
 
 
-def test_no_rule_hides_that_of_a_field():
+def test_no_rule_overrides_that_of_a_field():
     assert not RULES.keys() & {field.name for field in dataclasses.fields(sl.Scenario)}
 
 
 def running(injected=None, **changed):
-    """Return the globals of a notebook whose parameters have just run."""
+    """Return the globals of a notebook just after its parameters cell."""
     namespace = {}
     exec(CELL, namespace)
     namespace["In"] = ["", "import splitlib as sl", CELL]
@@ -124,15 +124,15 @@ def running(injected=None, **changed):
     "from collections import Counter\ncounts: Counter = Counter()", "y: [1, 2] = 3",
     "def f():\n    n: int = 3\nm = 4",
 ])  # fmt: skip
-def test_the_check_can_be_run_again_after_what_later_cells_have_noted(later):
+def test_check_can_be_repeated_after_annotations_in_later_cells(later):
     again = running()
     exec(later, again)
     again["In"].append(later)
     parameters.check(again)
 
 
-def test_types_may_be_texts():
-    """As ``from __future__ import annotations`` in a cell has them from there on."""
+def test_types_may_be_strings():
+    """After ``from __future__ import annotations`` in a cell, annotations are strings."""
     exec("from __future__ import annotations\n" + CELL, texts := running())
     assert texts["__annotations__"]["V"] == "list[float]"
     parameters.check(texts)
@@ -140,7 +140,7 @@ def test_types_may_be_texts():
         parameters.check(texts | {"n_slots": 1e3})
 
 
-def test_a_notebook_checks_what_it_runs_with():
+def test_a_notebook_checks_its_actual_parameters():
     parameters.check(running())
     parameters.check(running("V = [2.0]\n"))
     parameters.check(running(something_else=3))  # a rerun, after later cells

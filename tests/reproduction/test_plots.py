@@ -1,4 +1,4 @@
-"""Plots of single notebooks: what they draw, and in which units."""
+"""Plots of individual notebooks: their contents and units."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from splitlib import figures
 pytestmark = pytest.mark.usefixtures("no_screen")
 
 
-def test_frontier_is_drawn_on_the_axes_of_energy_and_delay_and_shaded_beyond(sweeps, scenario):
+def test_frontier_is_drawn_over_energy_and_delay_and_shaded_beyond(sweeps, scenario):
     delay = np.array([0.0, 0.05, 0.1])
     saving = xr.DataArray(
         [[0.2, 0.9, 0.95], [0.1, 0.85, 0.9]],
@@ -75,7 +75,7 @@ def test_operating_point(scenario):
         plots.plot_operating_point(scenario, curve[0], curve, offloading, local)
 
 
-def test_verdicts_are_signed_and_what_differs_from_the_first_reading_is_framed():
+def test_verdicts_have_signs_and_differences_have_frames():
     kinds = VERDICTS
     table = pd.DataFrame(
         {"ours": [kinds[0], kinds[1]], "other": [kinds[2], kinds[1]], "vague": [kinds[3]] * 2},

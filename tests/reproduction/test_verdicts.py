@@ -1,4 +1,4 @@
-"""The verdicts on record, against those of the executed notebooks: no wrong number passes."""
+"""The recorded verdicts against the numbers of the executed notebooks: no wrong number passes."""
 
 import dataclasses
 import math
@@ -22,7 +22,7 @@ CLAIMS, RECORD = verdicts.read_lists(ROOT)
 
 @cache
 def numbers():
-    """Return what the executed notebooks measured."""
+    """Return the numbers of the executed notebooks."""
     found = verdicts.measured_numbers(ROOT)
     if not found:
         pytest.fail("no notebook has been executed: run `make figures` first", pytrace=False)
@@ -31,21 +31,21 @@ def numbers():
 
 @cache
 def other_readings():
-    """Return what the executed notebooks measured under other readings; nobody changes it."""
+    """Return the numbers under other readings; callers must not modify them."""
     return verdicts.other_readings(ROOT)
 
 
 def faults(listed=CLAIMS, record=RECORD, found=None, readings=None):
-    """Return what disagrees, by default where nothing was changed."""
+    """Return the disagreements, by default with nothing changed."""
     readings = other_readings() if readings is None else readings
     return disagreements(listed, record, found or numbers(), readings)
 
 
-def test_all_recorded_verdicts_are_those_of_the_numbers():
+def test_recorded_verdicts_agree_with_the_numbers():
     assert not faults()
 
 
-def test_every_part_of_the_paper_is_there():
+def test_every_part_of_the_paper_has_claims():
     assert len(CLAIMS) > 60
     for place in ("Abstract", "Sec. II-A", "Sec. II-C", "Sec. III", "Fig. 1", "Fig. 2a", "Fig. 2b",
                   "Fig. 3", "Sec. V"):  # fmt: skip
@@ -55,7 +55,7 @@ def test_every_part_of_the_paper_is_there():
 
 @pytest.mark.parametrize("claim", [c for c in CLAIMS if RECORD[c.id].verdict == "reproduced"],
                          ids=lambda claim: claim.id)  # fmt: skip
-def test_a_flipped_number_of_any_claim_is_seen(claim):
+def test_a_wrong_number_of_any_claim_is_detected(claim):
     for item in claim.measured:
         if item.accept is not None:
             low, high = item.accept
@@ -66,14 +66,14 @@ def test_a_flipped_number_of_any_claim_is_seen(claim):
 
 @pytest.mark.parametrize("claim", [c for c in CLAIMS if RECORD[c.id].verdict != "reproduced"],
                          ids=lambda claim: claim.id)  # fmt: skip
-def test_an_upgraded_verdict_of_any_claim_is_seen(claim):
+def test_an_upgraded_verdict_of_any_claim_is_detected(claim):
     better = {claim.id: Recorded("reproduced")}
     found = faults([claim], better)
     verdict = RECORD[claim.id].verdict
     assert f"{claim.id}: recorded as 'reproduced', measured as {verdict!r}" in found
 
 
-def test_a_missing_number_and_a_different_default_are_seen():
+def test_a_missing_number_and_a_different_default_are_detected():
     readings = other_readings()
     gone = {name: value for name, value in numbers().items() if "conv" not in name}
     assert faults(CLAIMS[:1], found=gone)[0] == (
@@ -89,7 +89,7 @@ def test_a_missing_number_and_a_different_default_are_seen():
 @pytest.mark.parametrize("broken", [
     certain(math.inf), certain(math.nan), Interval(94.4, 95.0, 96.0), Interval(94.4, 94.5, 94.3),
 ])  # fmt: skip
-def test_a_number_that_is_none_is_seen(broken):
+def test_an_invalid_number_is_detected(broken):
     name = "fig2_energy_delay::saving_alpha_1"
     lines = faults(found=numbers() | {name: broken})
     assert any(f"{name} is no number within its interval" in line for line in lines)
@@ -111,7 +111,7 @@ def test_the_papers_own_number_must_be_acceptable(printed, accept, seen):
 
 @pytest.fixture
 def project(tmp_path):
-    """Return a copy of what the claims are judged by."""
+    """Return a folder with copies of all files needed to judge the claims."""
     ignore = shutil.ignore_patterns("__pycache__", "figures", ".*")
     for name in ("reproduction", "book/executed"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
@@ -120,7 +120,7 @@ def project(tmp_path):
 
 
 def edit(path, old, new):
-    """Replace a text that is in a file by another one."""
+    """Replace text in a file, which must contain it."""
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
@@ -138,13 +138,13 @@ def edit(path, old, new):
     ("reproduction/verdicts.yml", "  because", "  # because", "'because' is a required property"),
     ("README.md", "are reproduced", "are proved", "README.md does not hold this sentence"),
 ])  # fmt: skip
-def test_the_command_names_what_is_wrong(project, capsys, name, old, new, said):
+def test_the_command_names_the_error(project, capsys, name, old, new, said):
     edit(project / name, old, new)
     assert verdicts.main(["check"], project) == 1
     assert said in capsys.readouterr().err
 
 
-def test_the_command_passes_and_mends_the_readme(project, capsys):
+def test_the_command_passes_and_updates_the_readme(project, capsys):
     readme = project / "README.md"
     text = readme.read_text()
     edit(readme, "are reproduced", "are proved")
@@ -154,14 +154,14 @@ def test_the_command_passes_and_mends_the_readme(project, capsys):
     assert "claims" in capsys.readouterr().out
 
 
-def test_the_two_lists_are_of_the_same_claims(project):
+def test_both_lists_must_have_the_same_claims(project):
     with (project / "reproduction" / "verdicts.yml").open("a") as file:
         file.write("\nnew:\n  verdict: reproduced\n")
     with pytest.raises(ClaimsError, match=r"verdicts.yml has a verdict on new, and claims.yml no"):
         verdicts.read_lists(project)
 
 
-def test_the_pages_hold_every_claim_and_count_what_is_measured_whatever_is_recorded(project):
+def test_pages_show_every_claim_and_count_measured_not_recorded_verdicts(project):
     executed = project / "book" / "executed"
     score, details, line = (
         executed / name for name in ("scorecard.md", "claims.md", "scorecard-summary.md")
@@ -189,8 +189,8 @@ FIELDS = ("distance", "carrier_frequency", "bandwidth", "noise_psd", "p_min", "p
 
 @pytest.mark.parametrize("factor", [0.99, 1.01])
 @pytest.mark.parametrize("name", [*FIELDS, *BOARDS])
-def test_one_per_cent_of_any_constant_is_caught_by_a_claim(name, factor):
-    """What no claim of the paper can hold, E|h|^2 = 1, is held by test_scenario."""
+def test_an_error_of_one_per_cent_in_any_constant_is_caught_by_a_claim(name, factor):
+    """No claim of the paper can catch an error in E|h|^2 = 1; test_scenario does."""
     scenario = sl.Scenario()
     board, _, field = name.rpartition(".")
     owner = getattr(scenario, board) if board else scenario
@@ -201,7 +201,7 @@ def test_one_per_cent_of_any_constant_is_caught_by_a_claim(name, factor):
     assert len(faults(found=moved)) == 1
 
 
-def test_the_table_of_constants_says_who_catches_them():
+def test_table_of_constants_names_the_claims_that_catch_errors():
     table = pd.read_csv(ROOT / "book/executed/data/assumptions_constants.csv", index_col=0)
     assert set(table.index) >= {*FIELDS}
     silent = table.index[table["caught by the claim"].isna()].tolist()
@@ -232,6 +232,6 @@ def test_each_claim_is_three_clicks_from_its_number_and_figure(project):
     (Measurement("a::x", "ratio", "", 5, (-math.inf, 1.001)), certain(1.0002), "1.0002",
      "at most 1.001"),
 ])  # fmt: skip
-def test_numbers_and_limits_are_shown_in_one_unit(item, found, shown, accepted):
+def test_numbers_and_limits_are_shown_in_the_same_unit(item, found, shown, accepted):
     assert verdicts.in_print(item, found) == shown
     assert verdicts.accepted_in_print(item) == accepted

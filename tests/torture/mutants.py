@@ -58,7 +58,7 @@ TESTS = {
     "mrg32k3a": "tests/model/test_mrg32k3a.py",
     "loop": "tests/model/test_policies.py tests/model/test_simulate.py",
     "policies": "tests/model/test_policies.py",
-    "bound": "tests/model/test_bound.py::test_the_ceiling_is_that_of_a_linear_program"
+    "bound": "tests/model/test_bound.py::test_ceiling_agrees_with_a_linear_program"
     " tests/model/test_bound.py",
     "simulate": "tests/model/test_simulate.py tests/reproduction/test_measures.py"
     " splitlib/simulate.py",
@@ -67,12 +67,12 @@ TESTS = {
 }
 
 #: What of them is left out as slow, and what of those of the kernel, which runs uncompiled, is not.
-SLOW = "not (dask or workers or those_of_the_public)"
+SLOW = "not (dask or workers or agree_with_the_public)"
 QUICK = {
     "kernel": "twins or power_series or log1p or by_hand or three_images or slot_by_slot"
     " or recursions or settled or closed_form or cost_nothing or without_gain or at_a_limit"
-    " or of_equal or v_vanishes or v_grows or as_printed or minimize_the_problem or totals"
-    " or figures_are and (adaptive or myopic) or those_of_split and not clairvoyant"
+    " or ties_go or v_vanishes or v_grows or as_printed or minimize_the_problem or totals"
+    " or results_cover and (adaptive or myopic) or follow_from_split and not clairvoyant"
     " or never_worse or no_slot_can_be_late"
 }
 
