@@ -10,7 +10,6 @@ import platform
 import subprocess
 import sys
 from importlib import metadata
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -45,25 +44,6 @@ def drift(root: Path) -> list[str]:
     return found
 
 
-def hidden(project: Path) -> list[str]:
-    """Return the modules that files of the project's folder would hide from kernels.
-
-    Kernels see that folder first, so as to see its library and no other.
-    """
-    elsewhere = [entry for entry in sys.path if Path(entry).resolve() != project]
-    there = {
-        path.name.partition(".")[0]
-        for path in project.iterdir()
-        if path.suffix in (".py", ".so") or (path / "__init__.py").is_file()
-    }
-    known = sys.stdlib_module_names | {"sitecustomize", "usercustomize"}
-    return sorted(
-        name
-        for name in there - {"benchmarks", "reproduction", "splitlib", "tests", "tools"}
-        if name in known or PathFinder.find_spec(name, elsewhere)
-    )
-
-
 def mend() -> str:
     """Return the line that brings the environment back to the lock."""
     return f"{sys.executable} -m pip install --require-hashes -r requirements.lock"
@@ -91,7 +71,7 @@ def _locked(lock: Path) -> dict[str, str]:
     return versions
 
 
-def describe(root: Path) -> dict[str, Any]:
+def describe() -> dict[str, Any]:
     """Return what a result may depend on beyond its sources.
 
     That is the interpreter, the packages, the CPU, and variables that libraries listen to.

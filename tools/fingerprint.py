@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from collections.abc import Iterable
-from modulefinder import ModuleFinder
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,20 +21,9 @@ def of_files(paths: Iterable[Path], root: Path) -> dict[str, str]:
     }
 
 
-def moments(paths: Iterable[Path]) -> dict[str, int]:
-    """Return when each file last changed in any way, be it to what it had been before."""
-    return {str(path): path.stat().st_ctime_ns for path in paths if path.is_file()}
-
-
 def of_value(value: Any) -> str:
     """Return the SHA-256 of anything that JSON can hold."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def notebooks(root: Path) -> list[Path]:
-    """Return the notebooks, in the order in which they run; hidden files are an editor's."""
-    found = sorted((root / "notebooks").glob("*.ipynb"))
-    return [path for path in found if path.is_file() and not path.name.startswith(".")]
 
 
 def package_sources(root: Path) -> list[Path]:
@@ -63,22 +51,18 @@ def reproduction_sources(root: Path, code: Iterable[str]) -> list[Path]:
 
 
 def _imported(source: str, package: str, modules: set[str]) -> set[str]:
-    """Return which modules of a package a source imports; all of them if it cannot be compiled.
-
-    It is not parsed to a tree: where notebooks run in threads, Python 3.11 may fail to build it.
-    """
+    """Return which modules of a package a source imports; all of them if it cannot be parsed."""
     try:
-        codes = [compile(source, package, "exec", dont_inherit=True)]
+        nodes = list(ast.walk(ast.parse(source)))
     except SyntaxError:  # a magic of IPython, which may hide an import
         return modules
-    found: set[str] = set()
-    for code in codes:
-        codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-        for kind, what in ModuleFinder().scan_opcodes(code):
-            if kind != "store":
-                names, base = what[-2:]
-                start = f"{package}." if kind == "relative_import" else ""
-                first, *rest = filter(None, f"{start}{base}".split("."))
-                if first == package:
-                    found |= modules & {"__init__", *(rest[:1] or names or ())}
-    return found
+    names: list[str] = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = ".".join(filter(None, [package * (node.level == 1), node.module]))
+            names += [f"{module}.{alias.name}" for alias in node.names]
+    parts = [name.split(".") for name in names]
+    return modules & {name for first, *rest in parts if first == package
+                      for name in ("__init__", *rest[:1])}

@@ -1,150 +1,116 @@
-"""What a run leaves beside its files: the manifest, by which each of them can be verified.
+"""What a run leaves beside its files: a manifest, by which each of them can be verified.
 
-A manifest is written last. It holds the hashes of what went in and of what came out, and what
-else a reader of the numbers may ask for years later; and it is sealed by its own hash.
+It holds the hashes of what went in and of what came out, and what else a reader of the numbers may
+ask for years later. Nothing heavy is imported here: an up-to-date notebook is known at once.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tools import cells, fingerprint
+from tools import fingerprint
 
-_PROJECT = Path(__file__).parent.parent
-_KERNEL = _PROJECT / "tools" / "notebook_kernel.py"
-#: The hashes of the code that vouches for a run, of this process and not of what is on the disk.
-_RUNNER = fingerprint.of_files(
-    [_KERNEL.with_stem(name) for name in ("cells", "fingerprint", "manifest", "runner")], _PROJECT
-)
+NAME = "manifest.json"
+NOTEBOOK = "index.ipynb"
+_RUNNER = ("cells", "fingerprint", "manifest", "notebook_kernel", "run")
 
 
-def folder_of_book(root: Path) -> Path:
-    """Return where the runs with the notebooks' own parameters go."""
+def executed(root: Path) -> Path:
+    """Return the folder of the runs with the notebooks' own parameters, each in its own."""
     return root / "book" / "executed"
 
 
+def notebooks(root: Path) -> list[Path]:
+    """Return the notebooks; hidden files are an editor's."""
+    found = sorted((root / "notebooks").glob("*.ipynb"))
+    return [path for path in found if not path.name.startswith(".")]
+
+
 def inputs(source: Path, root: Path) -> dict[str, str]:
-    """Return the hash of everything that the outputs of a notebook depend on, by name."""
-    notebook = cells.read(source)
-    notebook_says = [
-        (cell.cell_type, cell.id, cell.source, cell.metadata, cell.get("attachments"))
-        for cell in notebook.cells
-    ]
-    # `make format` sets what is left out, and other editors change it.
-    settings = notebook.metadata.items()
-    notebook_says += [each for each in settings if each[0] not in ("kernelspec", "language_info")]
+    """Return the hash of everything that the outputs of a notebook depend on, by name.
+
+    Raises
+    ------
+    ValueError
+        If the file holds no notebook.
+    """
+    try:
+        notebook = json.loads(source.read_text("utf-8"))
+        says = [
+            (cell["cell_type"], cell.get("id"), "".join(cell["source"]), cell["metadata"])
+            for cell in notebook["cells"]
+        ]
+        # `make format` sets what is left out, and other editors change it.
+        settings = sorted(notebook["metadata"].items())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise ValueError(f"{source.name} is no notebook: {reason}") from error
+    settings = [each for each in settings if each[0] not in ("kernelspec", "language_info")]
+    code = [text for kind, _, text, _ in says if kind == "code"]
+    runner = [root / "tools" / f"{name}.py" for name in _RUNNER]
+    reproduction = fingerprint.reproduction_sources(root, code)
+    files = [*fingerprint.package_sources(root), *reproduction, *runner]
     return {
-        f"notebooks/{source.name}": fingerprint.of_value(notebook_says),
+        f"notebooks/{source.name}": fingerprint.of_value([says, settings]),
         "Python": sys.version,
-        **fingerprint.of_files(_read_by(notebook, root), root),
-        **fingerprint.of_files([_KERNEL], _PROJECT),
-        **_RUNNER,
+        **fingerprint.of_files(files, root),
     }
 
 
-def moments_of_inputs(source: Path, root: Path) -> dict[str, int]:
-    """Return when each file last changed, in any way, that is read while a notebook runs."""
-    return fingerprint.moments([source, _KERNEL, *_read_by(cells.read(source), root)])
-
-
-def _read_by(notebook: cells.Notebook, root: Path) -> list[Path]:
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    return [*fingerprint.package_sources(root), *fingerprint.reproduction_sources(root, code)]
-
-
-def write(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a manifest, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(_sealed(content))
-    sync(temporary)
-    os.replace(temporary, path)
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Return a manifest, empty if there is none or if a single byte of it is another one."""
+def read(folder: Path) -> dict[str, Any]:
+    """Return the manifest in a folder, empty if there is none that can be read."""
     try:
-        text = path.read_text()
-        content = json.loads(text)
-        content.pop("seal")
-        return dict(content) if text == _sealed(content) else {}
-    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        content = json.loads((folder / NAME).read_text("utf-8"))
+        return content if isinstance(content, dict) else {}
+    except (OSError, ValueError):
         return {}
 
 
-def _sealed(content: Mapping[str, Any]) -> str:
-    return json.dumps({**content, "seal": fingerprint.of_value(content)}, indent=1) + "\n"
+def outputs(folder: Path) -> dict[str, str]:
+    """Return the hashes of the files in a folder, the manifest left out."""
+    return fingerprint.of_files((path for path in folder.rglob("*") if path.name != NAME), folder)
 
 
-def faults(source: Path, root: Path, folder: Path, values: Mapping[str, Any]) -> list[str]:
-    """Return, in a phrase each, why the files in a folder are not those of today's sources.
+def faults(source: Path, root: Path, folder: Path, changed: Mapping[str, Any]) -> list[str]:
+    """Return, in a phrase each, why a folder does not hold what today's sources make.
 
-    ``values`` are the parameters that the run should have had.
+    ``changed`` are the parameters that differ from the notebook's own.
     """
-    path = folder / f"{source.stem}.json"
-    known = read(path)
-    if not known:
-        return [f"{path.name} is altered" if path.exists() else "it has not been run"]
-    found = []
-    outputs = fingerprint.of_files([folder / name for name in known["outputs"]], folder)
-    for name, digest in known["outputs"].items():
-        if name not in outputs:
-            found.append(f"{name} is missing")
-        elif outputs[name] != digest:
-            found.append(f"{name} is altered")
-    today = inputs(source, root)
-    for name in sorted(today.keys() | known["inputs"].keys()):
-        if today.get(name) != known["inputs"].get(name):
-            found.append(f"{name} has changed since")
-    if known["parameters"] != values:
+    known = read(folder)
+    if not {"inputs", "outputs", "changed"} <= known.keys():
+        return [f"its {NAME} is damaged" if (folder / NAME).exists() else "it has not been run"]
+    found = list(_differences(known["outputs"], outputs(folder), "altered"))
+    found += _differences(known["inputs"], inputs(source, root), "changed since")
+    if known["changed"] != dict(changed):
         found.append("it was run with other parameters")
     return found
 
 
-def strays(folder: Path, names: Collection[str]) -> list[str]:
-    """Return the files in a folder that no run of the notebooks of these names has left.
-
-    Hidden files, and pages of the book, which are made anew each time, may be there as well.
-    """
-    files = {path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()}
-    pages = {path.relative_to(folder) for path in folder.glob("*.md")}
-    found = {path.as_posix() for path in files - pages if not _is_hidden(path)}
-    made = {f"{name}{end}" for name in names for end in (".json", ".failed.ipynb")}
-    return sorted(found - made - owners(folder, names).keys())
+def _differences(then: Mapping[str, str], now: Mapping[str, str], how: str) -> Iterable[str]:
+    for name in sorted(then.keys() | now.keys()):
+        if name not in now:
+            yield f"{name} is missing"
+        elif name not in then:
+            yield f"{name} is new"
+        elif now[name] != then[name]:
+            yield f"{name} has {how}" if " " in how else f"{name} is {how}"
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def owners(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return which of some notebooks has made each file in a folder."""
-    made = {name: read(folder / f"{name}.json").get("outputs", ()) for name in names}
-    return {output: name for name, outputs in made.items() for output in outputs}
-
-
-def others(source: Path, root: Path, folder: Path) -> dict[str, str]:
-    """Return which other notebook, as it is today, has made each file in a folder."""
-    known = [other for other in fingerprint.notebooks(root) if other.stem != source.stem]
-    return owners(folder, (other.stem for other in known if _is_of_today(other, root, folder)))
-
-
-def _is_of_today(source: Path, root: Path, folder: Path) -> bool:
-    try:
-        return read(folder / f"{source.stem}.json").get("inputs") == inputs(source, root)
-    except (OSError, ValueError):  # somebody works at it, and it is no notebook for now
-        return False
-
-
-def sync(*paths: Path) -> None:
-    """Have the disk hold files or folders for good."""
-    for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
+def problems(selected: Iterable[Path], root: Path) -> list[str]:
+    """Return what is stale, missing, altered or left over in ``book/executed``, a line each."""
+    found = []
+    for source in selected:
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            said = faults(source, root, executed(root) / source.stem, {})
+        except ValueError as error:
+            said = [str(error)]
+        if said:
+            found.append(f"{source.stem}: {', '.join(said)}")
+    known = {source.stem for source in notebooks(root)}
+    there = {path.parent.name for path in executed(root).glob(f"*/{NAME}")}
+    left = {name for name in there - known if not name.startswith(".")}
+    return found + [f"{name}: its notebook is gone, remove its folder" for name in sorted(left)]
