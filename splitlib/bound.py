@@ -11,8 +11,8 @@ the *dual function* of (12) is
 **Every value of it is a bound.** Take any policy that keeps both limits on this trace, even a
 randomized one or one that knows the whole trace. In every slot its cost
 :math:`e_t + \lambda_1 d_t + \lambda_2 u_t` is at least the minimum. Average over the slots (and
-over its random choices), and subtract :math:`\lambda_1 D_{avg} + \lambda_2 \epsilon`. Because its
-mean delay and outage are within the limits, the result is at most its mean energy.
+over its random choices), and subtract :math:`\lambda_1 D_{avg} + \lambda_2 \epsilon`. Because the
+policy's mean delay and outage are within the limits, the result is at most its mean energy.
 
 The minimum of a slot is found exactly, see `splitlib.kernel` on the exact rate.
 
@@ -211,8 +211,8 @@ class Bound:
     energy_saving : float
         Highest possible saving over full local inference on the same slots.
     delay_price, outage_price : float
-        The prices λ of this bound, in J per second of mean delay and J per outage: how much energy
-        a slightly looser limit would save.
+        The prices λ of this bound, in J per second of mean delay and J per outage: the energy saved
+        per unit by which a limit is loosened a little.
     primal : Point
         Means of a randomized policy that keeps both limits by mixing the slot-wise minima at
         several prices.
@@ -252,7 +252,7 @@ def lower_bound(scenario: Scenario, trace: Trace, tolerance: float = TOLERANCE) 
     Raises
     ------
     Infeasible
-        If no policy keeps the limits; it names a limit and the least value that can be kept.
+        If no policy keeps the limits; the message names a limit and the least value possible.
     TypeError, ValueError
         If an argument is of the wrong type or out of its range.
     """

@@ -176,7 +176,7 @@ class DepthwiseConv2d(_WindowLayer):
 
     @property
     def out_channels(self) -> int:
-        """Number of output channels, the same as of the input."""
+        """Number of output channels, equal to that of the input."""
         return self.channels
 
     def macs(self, input_shape: Shape, arithmetic: Arithmetic = "exact") -> float:

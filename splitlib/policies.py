@@ -485,11 +485,11 @@ def exact_rules(scenario: Scenario) -> list[Rule]:
 def clairvoyant(scenario: Scenario, trace: Trace, *, bound: Bound | None = None) -> Rule:
     """Return the policy behind the bound: it minimizes each slot at the best prices for this trace.
 
-    `splitlib.lower_bound` finds these prices. Apart from ties, the best prices keep both limits;
-    being found only to a tolerance, they may miss one by a few slots. The price of a missed limit
-    is then raised, in steps that double from 1e-7 of it, until both are kept. Without randomizing
-    it needs slightly more energy than the bound: under 0.2 % more on 50,000 slots or more of the
-    paper's settings.
+    `splitlib.lower_bound` finds these prices. Apart from ties, the best prices keep both limits,
+    but because they are found only to a tolerance, they may miss one by a few slots. The price of a
+    missed limit is then raised, in steps that double from 1e-7 of it, until both are kept. Without
+    randomization the policy needs slightly more energy than the bound: under 0.2 % more on 50,000
+    slots or more of the paper's settings.
 
     Parameters
     ----------

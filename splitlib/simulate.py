@@ -499,7 +499,7 @@ def settled(
     Mean delay and outage exceed their limits by at most the growth per slot of Z and H over the
     measured slots (see `Result.queue_growth`). A point has settled if for both queues this growth,
     averaged over the seeds, is at most ``tolerance`` times the limit. In a short run a single slot
-    can exceed that, so growth by one d_max, or one outage, over all slots is always allowed.
+    can cause more growth, so growth by one d_max, or one outage, over all slots is always allowed.
 
     Parameters
     ----------

@@ -6,8 +6,8 @@ V runs on the same slots (common random numbers), and chance does not blur their
 
 In the paper the slots are independent. `GaussMarkovFading` and `MarkovAvailability` give channel
 and host a memory but keep the distribution within a slot, so that any change in the results is due
-to the memory. They reuse the draws of the independent slots: with memory 0 each slot is the same as
-there; the longer the memory, the more a slot depends on those before.
+to the memory. They reuse the draws of the independent slots: memory 0 gives the same slots, and the
+longer the memory, the more a slot depends on those before.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class MarkovAvailability:
     .. math:: p_{busy \to free} = (1 - m) (1 - s), \qquad p_{free \to busy} = (1 - m) s .
 
     Their sum is 1 - m, and the correlation of the state over k slots is :math:`m^k`. That of the
-    availability is smaller, because it also varies within a state (if ``alpha_min`` is 0):
+    availability is smaller, because it also varies within a state; if ``alpha_min`` is 0, it is
 
     .. math:: \operatorname{corr}(\alpha_r(t), \alpha_r(t + k)) = 3 s (1 - s) \, m^k
               \quad \text{for } k \ge 1 .
