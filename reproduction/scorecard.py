@@ -37,7 +37,7 @@ an order or a count exactly. `make claims` judges all of them anew. **✓** mean
 keeps its limits, **~** that some do, **✗** that none does, and **·** that the sentence is too vague
 for a number to contradict it. Brackets hold 95 % confidence intervals. Each claim leads to its
 details: where it stands, its limits and where they come from, the figure and the code, and what it
-would be under [other readings of the paper](assumptions.ipynb)."""
+would be under [other readings of the paper](assumptions/index.ipynb)."""
 
 _DETAILS = """What each line of [](#chapter-scorecard) rests on: the numbers that were measured, the
 limits that were set for them beforehand and where these come from, the page with figure and code,
@@ -95,7 +95,7 @@ def _details(
     verdict = claim.judge(numbers)
     otherwise = "" if verdict == recorded.verdict else f", recorded as {recorded.verdict}"
     pages = dict.fromkeys(item.notebook for item in claim.measured)
-    links = ", ".join(f"[](./{page}.ipynb)" for page in pages)
+    links = ", ".join(f"[](./{page}/index.ipynb)" for page in pages)
     figure = f" Shown under [](#{claim.figure})." if claim.figure else ""
     lines = [
         f"(claim-{claim.id})=",

@@ -64,13 +64,11 @@ def read_lists(root: Path) -> tuple[list[Claim], dict[str, Recorded]]:
 def measured_numbers(root: Path) -> dict[str, Interval]:
     """Return all numbers that the executed notebooks glue, with their intervals."""
     numbers: dict[str, Interval] = {}
-    for path in sorted((root / "book" / "executed").glob("*.ipynb")):
-        if path.name.endswith(".failed.ipynb"):
-            continue
+    for path in sorted((root / "book" / "executed").glob("[!.]*/index.ipynb")):
         glued = _glued(path)
         for name, value in glued.items():
             ends = (glued.get(f"{name}_{end}", math.nan) for end in ("lower", "upper"))
-            numbers[f"{path.stem}::{name}"] = Interval(value, *ends)
+            numbers[f"{path.parent.name}::{name}"] = Interval(value, *ends)
     return numbers
 
 
@@ -88,7 +86,8 @@ def _glued(path: Path) -> dict[str, float]:
 
 def other_readings(root: Path) -> pd.DataFrame:
     """Return the measurements of the notebook on assumptions; see its table."""
-    return pd.read_csv(root / "book" / "executed" / "data" / "assumptions.csv")
+    folder = root / "book" / "executed" / "assumptions"
+    return pd.read_csv(folder / "data" / "assumptions.csv")
 
 
 def disagreements(

@@ -1,9 +1,8 @@
 """Build the book from what has been executed, only when something has changed.
 
 The book never runs a notebook; it is refused while anything that notebooks have made does not
-verify, and no notebook can run while it is built. It is built from nothing in a folder of its own
-and put into place when all went well, so that neither a removed page nor half a book is ever to be
-seen.
+verify. It is built from nothing in a folder of its own and put into place when all went well, so
+that neither a removed page nor half a book is ever to be seen.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -21,7 +20,7 @@ from bs4 import BeautifulSoup, Tag
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from reproduction import scorecard
-from tools import assets, dependable, environment, fingerprint, manifest, notebooks, runner
+from tools import assets, dependable, environment, fingerprint, manifest, run
 
 SCORECARD = "book/executed/scorecard"
 
@@ -29,7 +28,16 @@ SCORECARD = "book/executed/scorecard"
 GENERATED = (SCORECARD, "book/executed/claims")
 
 STAMP = ".state"
-_HIDDEN = {".staging", ".locks"}  # of runs, not of the book
+
+#: What ``jupyter-book build -n -W --keep-going -q`` does, but on all cores.
+_JUPYTER_BOOK = """
+import os, sys
+from jupyter_book.sphinx import build_sphinx
+sys.exit(build_sphinx(
+    sys.argv[1], sys.argv[2], path_config=f"{sys.argv[1]}/_config.yml", noconfig=True,
+    confoverrides={"nitpicky": True}, warningiserror=True, keep_going=True, quiet=True,
+    jobs=os.cpu_count()))
+"""
 
 
 def pages(root: Path) -> list[str]:
@@ -39,22 +47,15 @@ def pages(root: Path) -> list[str]:
 
 def content(root: Path) -> dict[str, str]:
     """Return the hash of everything that the book is made from, by name."""
-    return {"Python": sys.version, **fingerprint.of_files(_sources(root), root)}
-
-
-def _sources(root: Path) -> list[Path]:
     files = [root / name for name in ("_config.yml", "_toc.yml", "package-lock.json")]
     files += (root / "_static").rglob("*")
-    files += [path for path in (root / "book").rglob("*") if not _HIDDEN & {*path.parts}]
-    return [*files, *_code(root), *fingerprint.package_sources(root)]
+    files += [path for path in (root / "book").rglob("*") if "/." not in path.as_posix()]
+    files += [*(root / "tools").glob("*"), *(root / "reproduction").glob("*")]
+    files += fingerprint.package_sources(root)
+    return {"Python": sys.version, **fingerprint.of_files(files, root)}
 
 
-def _code(root: Path) -> list[Path]:
-    """Return what builds the book."""
-    return [*(root / "tools").glob("*"), *(root / "reproduction").glob("*")]
-
-
-def state(made_from: Mapping[str, str], html: Path) -> str:
+def state(made_from: dict[str, str], html: Path) -> str:
     """Return the hash of what a book is made from, and of what it consists of."""
     built = [path for path in html.rglob("*") if path.name != STAMP]
     return fingerprint.of_value([made_from, fingerprint.of_files(built, html)])
@@ -62,9 +63,9 @@ def state(made_from: Mapping[str, str], html: Path) -> str:
 
 def obstacles(root: Path) -> list[str]:
     """Return why the book cannot be built from what is there."""
-    sources = fingerprint.notebooks(root)
-    found = environment.drift(root) + notebooks.problems(sources, root)
-    made = {f"book/executed/{source.stem}" for source in sources} | set(GENERATED)
+    sources = manifest.notebooks(root)
+    found = environment.drift(root) + manifest.problems(sources, root)
+    made = {f"book/executed/{source.stem}/index" for source in sources} | set(GENERATED)
     for page in pages(root):
         if page.startswith("notebooks/"):
             found.append(f"{page}: the book shows executed notebooks only, from book/executed")
@@ -111,63 +112,47 @@ def targets(path: Path, page: Tag) -> Iterator[tuple[Tag, Path, str]]:
 
 def build(root: Path) -> bool:
     """Build the book into ``_build/html``; tell whether it worked."""
-    names = [source.stem for source in fingerprint.notebooks(root)]
-    code = fingerprint.moments(_code(root))  # before another process is waited for
-    with runner.locked(manifest.folder_of_book(root), names):
-        if found := obstacles(root):
-            print("\n".join(found), "Run `make figures` first.", sep="\n", file=sys.stderr)
-            return False
-        return _build(root, code)
+    with run.locked(root / "_build" / ".lock", "the book"):
+        return _build(root)
 
 
-def _build(root: Path, code: Mapping[str, int]) -> bool:
+def _build(root: Path) -> bool:
+    if found := obstacles(root):
+        print("\n".join(found), "Run `make figures` first.", sep="\n", file=sys.stderr)
+        return False
     if SCORECARD in pages(root):
         scorecard.write_pages(root)
     if dependable.PAGE in pages(root):
         dependable.write_tables(root)
-    # Of this process alone: what a killed one has left may still be writing into its own.
-    html, staging = root / "_build" / "html", root / "_build" / f"staging-{os.getpid()}"
-    made_from, moments = content(root), fingerprint.moments(_sources(root)) | dict(code)
+    html, staging = root / "_build" / "html", root / "_build" / "staging"
+    if (staging / "old").exists() and not html.exists():  # killed between its last two steps
+        os.replace(staging / "old", html)
+    shutil.rmtree(staging, ignore_errors=True)
+    made_from = content(root)
     if (html / STAMP).exists() and (html / STAMP).read_text() == state(made_from, html):
         print("The book is up to date.")
         return True
     try:
         assets.fetch()
     except subprocess.CalledProcessError:
-        runner.raise_if_stopped()  # a terminal sends Ctrl-C to npm as well
         print("npm could not fetch what the pages load; it says above why.", file=sys.stderr)
         return False
-    for left in html.parent.glob("staging*"):
-        if (left / "old").exists() and not html.exists():  # killed between its last two steps
-            os.replace(left / "old", html)
-        shutil.rmtree(left, ignore_errors=True)
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-    command += ["build", str(root)]
-    command += ["--path-output", str(staging), "-W", "-n", "--keep-going", "-q"]
     print("Building the book", flush=True)
-    variables = os.environ | runner.KERNEL_ENVIRONMENT | {"PYTHONPATH": str(root)}
+    built = staging / "html"
+    command = [sys.executable, "-c", _JUPYTER_BOOK, str(root), str(built)]
+    variables = os.environ | run.KERNEL_ENVIRONMENT | {"PYTHONPATH": str(root)}
     variables |= {"DOCUTILSCONFIG": os.devnull}  # else there are four places for a user's settings
-    if _end(subprocess.Popen(command, env=variables)) != 0:
+    if subprocess.run(command, env=variables, check=False).returncode != 0:
         return False
-    built = staging / "_build" / "html"
-    missing = [page for page in pages(root) if not (built / f"{page}.html").is_file()]
-    if missing:
-        print(f"pages were not built: {', '.join(missing)}", file=sys.stderr)
-        return False
-    if broken := broken_links(built):
-        print("what pages point at is not there:", *broken, sep="\n", file=sys.stderr)
-        return False
-    changed = {name for name, _ in made_from.items() ^ content(root).items()}
-    touched = moments.items() ^ fingerprint.moments(_sources(root)).items()
-    if changed := changed or {Path(path).relative_to(root).as_posix() for path, _ in touched}:
-        names = ", ".join(sorted(changed))
-        print(f"changed while the book was built: {names}. Build it again.", file=sys.stderr)
-        return False
-    if found := obstacles(root):  # of between the first look and the hashes
+    found = [f"{page}: was not built" for page in pages(root) if not _is_page(built, page)]
+    found += broken_links(built)
+    now = content(root)
+    changed = sorted({name for name, _ in made_from.items() ^ now.items()})
+    found += [f"{name} changed while the book was built; build it again" for name in changed]
+    if found:
         print("\n".join(found), file=sys.stderr)
         return False
     (built / STAMP).write_text(state(made_from, built))
-    runner.raise_if_stopped()  # for the last time: the rest takes no time
     if html.exists():
         os.replace(html, staging / "old")
     os.replace(built, html)
@@ -175,32 +160,21 @@ def _build(root: Path, code: Mapping[str, int]) -> bool:
     return True
 
 
-def _end(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the end of a process, which comes at once if this one is to stop."""
-    while True:
-        try:
-            code = process.wait(timeout=0.1)
-        except subprocess.TimeoutExpired:
-            if runner.stop_wanted():
-                process.kill()
-        else:
-            runner.raise_if_stopped()
-            return code
+def _is_page(html: Path, name: str) -> bool:
+    return (html / f"{name}.html").is_file()
 
 
 def main(root: Path = fingerprint.ROOT) -> int:
     """Build the book and say where it is; return the exit code."""
     try:
-        with runner.stoppable():
-            built = build(root)
-    except runner.Stopped as stopped:
-        print(f"Stopped by {stopped}; the last book is as it was.", file=sys.stderr)
-        return 128 + stopped.number
+        built = build(root)
+    except KeyboardInterrupt:
+        print("Stopped; the last book is as it was.", file=sys.stderr)
+        return 130
     if not built:
         print("The book was not built.", file=sys.stderr)
         return 1
-    index = root / "_build" / "html" / "index.html"
-    print(f"Open {index}\n     {index.as_uri()}")
+    print(f"Open {(root / '_build' / 'html' / 'index.html').as_uri()}")
     return 0
 
 

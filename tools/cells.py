@@ -135,7 +135,10 @@ def accept(source: Path, executed: Path) -> None:
 
 
 def deterministic(notebook: Notebook) -> Notebook:
-    """Remove times, paths and random ids, so that two equal runs give equal files."""
+    """Remove times and random ids, so that two equal runs give equal files.
+
+    Links that led from ``notebooks`` are made to lead from a folder in ``book/executed``.
+    """
     text = nbformat.writes(notebook)
     for index, model_id in enumerate(_widget_ids(notebook)):
         text = text.replace(model_id, f"{index:032x}")
@@ -146,6 +149,9 @@ def deterministic(notebook: Notebook) -> Notebook:
         cell.metadata.pop("execution", None)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.id = f"injected-{index}"
+        if cell.cell_type == "markdown":
+            linked = re.sub(r"\]\((\w+)\.ipynb", r"](../\1/index.ipynb", cell.source)
+            cell.source = linked.replace("](../book/", "](../../")
     return notebook
 
 

@@ -64,5 +64,6 @@ def _imported(source: str, package: str, modules: set[str]) -> set[str]:
             module = ".".join(filter(None, [package * (node.level == 1), node.module]))
             names += [f"{module}.{alias.name}" for alias in node.names]
     parts = [name.split(".") for name in names]
-    return modules & {name for first, *rest in parts if first == package
-                      for name in ("__init__", *rest[:1])}
+    return modules & {
+        name for first, *rest in parts if first == package for name in ("__init__", *rest[:1])
+    }

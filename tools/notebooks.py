@@ -46,7 +46,13 @@ def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) 
 
 
 def _run(selected: Sequence[Path], root: Path) -> int:
-    command = [*shlex.split(os.environ.get("RUN", "")), sys.executable, "-m", "tools.run", "--brief"]
+    command = [
+        *shlex.split(os.environ.get("RUN", "")),
+        sys.executable,
+        "-m",
+        "tools.run",
+        "--brief",
+    ]
     cores = os.cpu_count() or 1
     signal.signal(signal.SIGTERM, _interrupt)  # as make ends what it runs
     pool = ThreadPoolExecutor(cores)
@@ -66,7 +72,9 @@ def _run(selected: Sequence[Path], root: Path) -> int:
             process.terminate()
         return 130
     if failed := sorted(source.stem for source, code in codes.items() if code):
-        print(f"{len(failed)} of {len(codes)} notebooks failed: {', '.join(failed)}", file=sys.stderr)
+        print(
+            f"{len(failed)} of {len(codes)} notebooks failed: {', '.join(failed)}", file=sys.stderr
+        )
     return 1 if failed else 0
 
 

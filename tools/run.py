@@ -318,8 +318,9 @@ def compiled(root: Path) -> dict[str, str]:
 
     for name in ("splitlib", "reproduction"):
         by_hash = PycInvalidationMode.CHECKED_HASH
-        compileall.compile_dir(root / name, quiet=2, force=True, optimize=0,
-                               invalidation_mode=by_hash)
+        compileall.compile_dir(
+            root / name, quiet=2, force=True, optimize=0, invalidation_mode=by_hash
+        )
     sources = fingerprint.of_files((root / "splitlib").rglob("*.py"), root)
     cache = root / "splitlib" / "__pycache__" / f"numba-{fingerprint.of_value(sources)[:16]}"
     for other in set(cache.parent.glob("numba-*")) - {cache}:
@@ -342,10 +343,8 @@ def _report(run: Run, error: Exception) -> None:
         os.replace(output, run.failed)
         for cell in started[-1:]:
             print(f"\n{cell.source}\n", file=sys.stderr)
-    if hasattr(error, "ename"):  # of an error in a cell
-        print(f"{error.ename}: {error.evalue}", file=sys.stderr)
-    else:
-        print(f"{type(error).__name__}: {error}".partition("\n")[0], file=sys.stderr)
+    kind, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", error)
+    print(f"{kind}: {value}".partition("\n")[0], file=sys.stderr)
     if run.failed.exists():
         print(f"\nTo look at it: jupyter lab {run.failed}", file=sys.stderr)
     _recover(run)

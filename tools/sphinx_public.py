@@ -6,6 +6,7 @@ their buttons lead to the notebooks' sources.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -31,7 +32,8 @@ def _lead_to_sources(
     for button in context.get("header_buttons", []):
         for single in [button, *button.get("buttons", [])]:
             if "://" in single.get("url", ""):  # not the download of this very page
-                single["url"] = single["url"].replace("/book/executed/", "/notebooks/")
+                page = r"/book/executed/(\w+)/index\.ipynb"
+                single["url"] = re.sub(page, r"/notebooks/\1.ipynb", single["url"])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,6 +1,6 @@
 """Sphinx extension: a directive that shows the widget of an executed notebook on another page.
 
-A notebook's own page shows its widgets anyway; ``{widget} executed/explorer.ipynb`` takes the
+A notebook's own page shows its widgets anyway; ``{widget} executed/explorer/index.ipynb`` takes the
 first one of that notebook to a page in MyST Markdown, with all that it needs.
 """
 
