@@ -95,10 +95,12 @@ def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) 
     parser.add_argument("name", help="of the notebook, without .ipynb")
     parser.add_argument("-p", action="append", default=[], metavar="name=value")
     parser.add_argument("--brief", action="store_true", help="no bar that shows the progress")
+    parser.add_argument("--root", type=Path, default=root, help="the project, by default this one")
     try:
         options = parser.parse_args(arguments)
-        refuse_drift(root)
-        return 0 if perform(run_of(options.name, root, options.p), options.brief) else 1
+        refuse_drift(options.root)
+        run = run_of(options.name, options.root, options.p)
+        return 0 if perform(run, options.brief) else 1
     except Refused as refused:
         print(f"refused: {refused}", file=sys.stderr)
         return 2

@@ -1,9 +1,7 @@
 """Building the book: what it refuses, each time, and the numbers of equations."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 
@@ -19,8 +17,10 @@ FIGURE = (
 )
 CONFIG = "title: A book\nauthor: Nobody\nonly_build_toc_files: true\n"
 CONFIG += "execute: {execute_notebooks: 'off'}\nlatex: {latex_engine: xelatex}\n"
-TOC = "format: jb-book\nroot: book/index\nparts: [{chapters: [{file: book/executed/one}]}]\n"
-INDEX = "# A book\n\n![A line](executed/figures/one.png)\n\n[A page](executed/one.ipynb)\n"
+TOC = "format: jb-book\nroot: book/index\nparts: [{chapters: [{file: book/executed/one/index}]}]\n"
+INDEX = (
+    "# A book\n\n![A line](executed/one/figures/one.png)\n\n[A page](executed/one/index.ipynb)\n"
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -60,7 +60,7 @@ def small_book(built, tmp_path):
 
 
 def executed(root):
-    return manifest.folder_of_book(root)
+    return manifest.executed(root) / "one"
 
 
 def fail(root):
@@ -77,23 +77,23 @@ def lose_figure(root):
 
 
 def unexecute(root):
-    path = executed(root) / "one.ipynb"
+    path = executed(root) / "index.ipynb"
     content = json.loads(path.read_text())
     content["cells"][-1].update(execution_count=None, outputs=[])
     path.write_text(json.dumps(content))
 
 
 def show_source(root):
-    (root / "_toc.yml").write_text(TOC.replace("book/executed", "notebooks"))
+    (root / "_toc.yml").write_text(TOC.replace("book/executed/one/index", "notebooks/one"))
 
 
 def show_what_nothing_makes(root):
-    shutil.copy(executed(root) / "one.ipynb", executed(root) / "two.ipynb")
-    (root / "_toc.yml").write_text(TOC.replace("one}", "two}"))
+    shutil.copytree(executed(root), executed(root).with_name("two"))
+    (root / "_toc.yml").write_text(TOC.replace("one/", "two/"))
 
 
 def link_nowhere(root):
-    (root / "book" / "index.md").write_text(INDEX.replace("one.ipynb", "two.ipynb"))
+    (root / "book" / "index.md").write_text(INDEX.replace("index.ipynb", "two.ipynb"))
 
 
 def show_no_figure(root):
@@ -101,12 +101,14 @@ def show_no_figure(root):
 
 
 def point_nowhere_in_html(root):
-    page = INDEX + '\n<a href="executed/one.html#two">x</a> <img src="two.png" alt="nothing">\n'
+    page = (
+        INDEX + '\n<a href="executed/one/index.html#two">x</a> <img src="two.png" alt="nothing">\n'
+    )
     (root / "book" / "index.md").write_text(page)
 
 
 def forget_page(root):
-    (root / "_toc.yml").write_text(TOC.replace("book/executed/one", "book/chapter"))
+    (root / "_toc.yml").write_text(TOC.replace("book/executed/one/index", "book/chapter"))
 
 
 def make_and_run(root):
@@ -117,9 +119,9 @@ def make_and_run(root):
 @pytest.mark.parametrize(("breaking", "said"), [
     (make_stale, "one: splitlib/model.py has changed since"),
     (lose_figure, "one: figures/one.png is missing"),
-    (unexecute, "one: one.ipynb is altered"),
+    (unexecute, "one: index.ipynb is altered"),
     (show_source, "the book shows executed notebooks only"),
-    (show_what_nothing_makes, "two.ipynb: no notebook has made it"),
+    (show_what_nothing_makes, "two: its notebook is gone"),
 ])  # fmt: skip
 def test_the_book_is_refused_whatever_does_not_verify(small_book, capsys, breaking, said):
     breaking(small_book)
@@ -169,62 +171,6 @@ def test_a_built_book_is_left_alone_and_a_damaged_one_is_built_again(small_book,
     assert page.read_bytes() == before
 
 
-def test_no_notebook_runs_while_the_book_is_built(small_book, monkeypatch):
-    seen = []
-
-    def looking(root, code):
-        seen.extend(path.name for path in (executed(root) / ".locks").glob("*.holder"))
-        return True
-
-    monkeypatch.setattr(book, "_build", looking)
-    assert book.build(small_book)
-    assert seen == ["one.holder"]
-
-
-def test_a_book_whose_sources_change_and_change_back_is_not_put_into_place(
-    small_book, monkeypatch, capsys
-):
-    source, page = small_book / "book" / "index.md", small_book / "_build" / "html" / "book"
-    source.write_text(INDEX + "\nMore.\n")
-    good = (page / "index.html").read_bytes()
-
-    def undo():
-        text = source.read_text()
-        source.write_text("# Other\n")
-        source.write_text(text)
-
-    monkeypatch.setattr(book.assets, "fetch", undo)
-    assert not book.build(small_book)
-    assert "changed while the book was built: book/index.md" in capsys.readouterr().err
-    assert (page / "index.html").read_bytes() == good
-
-
-def test_a_book_whose_builder_is_edited_while_it_waits_is_not_put_into_place(
-    small_book, monkeypatch, capsys
-):
-    tool = small_book / "tools" / "book.py"
-    tool.write_text("before")
-    faults = book.obstacles
-
-    def edit(root):
-        tool.write_text("after")
-        return faults(root)
-
-    monkeypatch.setattr(book, "obstacles", edit)
-    assert not book.build(small_book)
-    assert "changed while the book was built: tools/book.py" in capsys.readouterr().err
-
-
-def test_a_book_is_not_put_into_place_if_what_it_shows_was_altered_meanwhile(
-    small_book, monkeypatch, capsys
-):
-    (small_book / "book" / "index.md").write_text(INDEX + "\nMore.\n")
-    answers = [[], ["one: one.csv is altered"]]
-    monkeypatch.setattr(book, "obstacles", lambda root: answers.pop(0))
-    assert not book.build(small_book)
-    assert "one: one.csv is altered" in capsys.readouterr().err
-
-
 def test_a_users_settings_for_docutils_do_not_count(small_book, monkeypatch):
     (small_book / "book" / "index.md").write_text(INDEX + "\n```{include} nothing.md\n```\n")
     settings = small_book / "docutils.conf"
@@ -243,29 +189,11 @@ def test_a_book_whose_assets_cannot_be_had_is_not_built(small_book, monkeypatch,
     assert "Traceback" not in said
 
 
-def stop(*ignored):
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.mark.parametrize("moment", ["while it is built", "at the last moment"])
-def test_a_book_that_is_stopped_leaves_the_last_one(small_book, monkeypatch, capsys, moment):
-    (small_book / "book" / "index.md").write_text(INDEX + "\nMore.\n")
-    page = small_book / "_build" / "html" / "book" / "index.html"
-    good = page.read_bytes()
-    if moment == "while it is built":
-        monkeypatch.setattr(book.assets, "fetch", stop)
-    else:
-        monkeypatch.setattr(book, "broken_links", stop)
-    assert book.main(small_book) == 128 + signal.SIGTERM
-    assert "Stopped by SIGTERM; the last book is as it was.\n" in capsys.readouterr().err
-    assert page.read_bytes() == good
-
-
 def test_a_book_that_was_killed_between_its_last_two_steps_is_still_there(small_book):
     html = small_book / "_build" / "html"
     good = (html / "book" / "index.html").read_bytes()
-    (html.parent / "staging-1").mkdir()
-    html.rename(html.parent / "staging-1" / "old")
+    (html.parent / "staging").mkdir()
+    html.rename(html.parent / "staging" / "old")
     link_nowhere(small_book)
     assert not book.build(small_book)
     assert (html / "book" / "index.html").read_bytes() == good
@@ -284,7 +212,7 @@ def test_a_book_whose_sources_change_while_it_is_built_is_not_put_into_place(
     with monkeypatch.context() as patched:
         patched.setattr(book.assets, "fetch", edit)
         assert not book.build(small_book)
-    assert "changed while the book was built: book/index.md" in capsys.readouterr().err
+    assert "book/index.md changed while the book was built" in capsys.readouterr().err
     assert page.read_bytes() == good
     assert book.build(small_book)
     assert b"More, and more." in page.read_bytes()

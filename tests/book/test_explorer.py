@@ -42,7 +42,7 @@ RIVALS = [
 ]
 PYTHON_ONLY = [policy.label for policy in sl.POLICIES.values() if not runs_in_page(policy)]
 HTML = ROOT / "_build" / "html"
-EXPLORER = "book/executed/explorer"
+EXPLORER = "book/executed/explorer/index"
 PAGES = [*book.pages(ROOT), "search", "genindex"]
 #: Every page as a file, where browsers are stricter, and one of each kind over http.
 VISITS = [(name, "file") for name in PAGES]
@@ -707,13 +707,13 @@ def test_all_rivals_fit(chromium, addresses, width):
 
 def mini_book(folder, **config):
     """Build a book with only the explorer's page and other settings; return its page."""
-    executed = folder / "book" / "executed"
+    executed = folder / "book" / "executed" / "explorer"
     executed.mkdir(parents=True)
-    shutil.copy(ROOT / "book" / "executed" / "explorer.ipynb", executed)
+    shutil.copy(ROOT / f"{EXPLORER}.ipynb", executed)
     equations = "".join(f"$$\nx_{{{n}}}\n$$ (eq-{n})\n\n" for n in (13, 14, 17, 19))
     (folder / "book" / "index.md").write_text(f"# Home\n\n{equations}")
     (folder / "_toc.yml").write_text(
-        "format: jb-book\nroot: book/index\nchapters: [{file: book/executed/explorer}]\n"
+        "format: jb-book\nroot: book/index\nchapters: [{file: book/executed/explorer/index}]\n"
     )
     settings = {"execute": {"execute_notebooks": "off"}, "only_build_toc_files": True,
                 "parse": {"myst_enable_extensions": ["amsmath", "dollarmath"]}}  # fmt: skip
@@ -729,7 +729,7 @@ def mini_book(folder, **config):
     done = subprocess.run(
         [*command, str(folder)], env=environment, capture_output=True, text=True, check=False
     )
-    page = folder / "_build" / "html" / "book" / "executed" / "explorer.html"
+    page = folder / "_build" / "html" / "book" / "executed" / "explorer" / "index.html"
     assert page.is_file(), done.stderr
     return page
 
@@ -757,7 +757,7 @@ def test_a_public_address_adds_buttons_that_lead_to_the_sources(tmp_path):
         in text
     )
     assert f"{address}/edit/main/notebooks/explorer.ipynb" in text
-    assert "book/executed/explorer.ipynb?" not in text
+    assert "book/executed/explorer/index.ipynb?" not in text
 
 
 def test_without_a_public_address_there_are_no_such_buttons(tmp_path):
