@@ -46,20 +46,15 @@ def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) 
 
 
 def _run(selected: Sequence[Path], root: Path) -> int:
-    command = [
-        *shlex.split(os.environ.get("RUN", "")),
-        sys.executable,
-        "-m",
-        "tools.run",
-        "--brief",
-    ]
+    command = [*shlex.split(os.environ.get("RUN", "")), sys.executable, "-m", "tools.run"]
+    command += ["--brief", "--root", str(root)]
     cores = os.cpu_count() or 1
     signal.signal(signal.SIGTERM, _interrupt)  # as make ends what it runs
     pool = ThreadPoolExecutor(cores)
     running: list[subprocess.Popen[bytes]] = []
 
     def one(source: Path) -> int:
-        running.append(subprocess.Popen([*command, source.stem], cwd=root))
+        running.append(subprocess.Popen([*command, source.stem]))
         return running[-1].wait()
 
     print(f"{len(selected)} notebooks on {cores} cores", flush=True)
