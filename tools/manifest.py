@@ -46,7 +46,7 @@ def inputs(source: Path, root: Path) -> dict[str, str]:
         ]
         # `make format` sets what is left out, and other editors change it.
         settings = sorted(notebook["metadata"].items())
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ValueError(f"{source.name} is no notebook: {reason}") from error
     settings = [each for each in settings if each[0] not in ("kernelspec", "language_info")]
@@ -66,13 +66,13 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads((folder / NAME).read_text("utf-8"))
         return content if isinstance(content, dict) else {}
-    except (OSError, ValueError):
+    except (OSError, RecursionError, ValueError):
         return {}
 
 
 def outputs(folder: Path) -> dict[str, str]:
     """Return the hashes of the files in a folder, the manifest left out."""
-    return fingerprint.of_files((path for path in folder.rglob("*") if path.name != NAME), folder)
+    return fingerprint.of_files(set(folder.rglob("*")) - {folder / NAME}, folder)
 
 
 def faults(source: Path, root: Path, folder: Path, changed: Mapping[str, Any]) -> list[str]:

@@ -26,8 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from filelock import FileLock, Timeout
-
 from tools import environment, fingerprint, manifest
 
 #: What a kernel sees, whatever its user has set: this checkout's library, assertions, no startup
@@ -225,14 +223,16 @@ def locked(path: Path, name: str) -> Iterator[None]:
 
     The system itself drops the lock of a process that dies.
     """
+    from filelock import FileLock, Timeout
+
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
-        lock.acquire(blocking=False)
+        held = lock.acquire(blocking=False)
     except Timeout:
         print(f"{name}: waiting for another process that works at it", flush=True)
-        lock.acquire()
-    with lock:
+        held = lock.acquire()
+    with held:
         yield
 
 

@@ -1,7 +1,7 @@
 """What people and machines type, break and forget: each must be refused before any work.
 
-Every entry is a name, what the command line gets, and how the project is broken beforehand. They
-are tried in one process by the tests, and in a process of their own by ``make torture``.
+Every entry is a name, a module with its command line, and how the project is broken beforehand.
+They are tried in one process by the tests, and in a process of their own by ``make torture``.
 """
 
 import json
@@ -19,12 +19,11 @@ _NAMES = [
     "fig2-energy-delay", f"{FIG2} ", "*", "all", "fig4", "\u0441onvergence", "../../etc/passwd",
 ]  # fmt: skip
 _COMMANDS = [
-    [], ["rum"], ["RUN"], ["run", FIG2, "-x"], ["run", FIG2, "--worker", "2"], ["run", FIG2, "-p"],
-    ["run", FIG2, FIG2], ["run", "-p", "V=3"], ["run", FIG2, "explorer", "-p", "V=3"],
-    ["verify", "-p", "V=3"], ["strip", "nothing"], ["verify", "fig9"], ["run", "--force"],
+    [], ["rum"], ["RUN"], ["run", FIG2, "-x"], ["run", "-p", "V=3"], ["verify", "fig9"],
+    ["run", FIG2, "-p", "V=3"], ["verify", "-p", "V=3"], ["strip", "nothing"], ["run", "--force"],
     ["run", FIG2, "--x\n1\n2\n3"],
 ]  # fmt: skip
-_COUNTS = ["0", "-1", "1.5", "two", "", "1e3", "\u0663", "+1", "1_0", "inf", "nan", "0x2", LONG]
+_OPTIONS = [[], [FIG2, "-x"], [FIG2, "-p"], [FIG2, "explorer"], ["-p", "V=3"], [FIG2, "--brie=1"]]
 _TEXTS = [
     "V", "=3", "=", "V=", "V=no", "V=yes", "V=~", "V=null", "V=None", "V=True", "V=1e400",
     "V=-1e400", "V=.nan", "V=nan", "V=NaN", "V=inf", "V=-inf", "V=.inf", "V=Infinity", "V=0",
@@ -128,11 +127,6 @@ def _edited(edit):
     return breaking
 
 
-def _failed_before(root):
-    write_notebook(root, "one", "1")
-    write_notebook(root, "one.failed", "1")
-
-
 _PROJECTS = {
     "an empty file": _source(""),
     "no JSON": _source("This is my notebook."),
@@ -154,7 +148,6 @@ _PROJECTS = {
         '{"nbformat": 3, "nbformat_minor": 0, "worksheets": [], "cells": []}'
     ),
     "too deep a list": _source("[" * 200_000),
-    "what a failed run has left": _failed_before,
     "no tag": _cells(tags={1: []}),
     "a misspelt tag": _cells(tags={1: ["parameter"]}),
     "a tag in capitals": _cells(tags={1: ["Parameters"]}),
@@ -201,14 +194,15 @@ _PROJECTS = {
 
 def bad_inputs():
     """Return name, arguments and what breaks the project, if anything, of every bad input."""
-    asked = [["run", name] for name in _NAMES] + _COMMANDS
-    asked += [["run", FIG2, "--workers", text] for text in _COUNTS]
-    asked += [["run", FIG2, "--cell-seconds", text] for text in _COUNTS[:5]]
-    asked += [["run", FIG2, "-p", text] for text in [*_TEXTS, *_UNKNOWN, *_RANGES]]
-    asked += [["run", FIG2, "-p", "V=1", "-p", text] for text in ("V=2", "V=1", "v=1")]
-    asked += [["run", FIG2, "-p", "n_slots=1000"]]  # no more than its burn-in
-    asked += [["run", FIG2, "-p", "p_max=0.02", "-p", "p_min=0.03"]]
-    asked += [["run", "fig1_layer_costs", "-p", text] for text in _FIG1]
-    entries = [(" ".join(arguments)[:60], arguments, None) for arguments in asked]
-    entries += [(name, ["run", "one"], breaking) for name, breaking in _PROJECTS.items()]
+    asked = [["tools.notebooks", *arguments] for arguments in _COMMANDS]
+    asked += [["tools.run", name] for name in _NAMES]
+    asked += [["tools.run", *options] for options in _OPTIONS]
+    values = [["-p", text] for text in [*_TEXTS, *_UNKNOWN, *_RANGES]]
+    values += [["-p", "V=1", "-p", text] for text in ("V=2", "V=1", "v=1")]
+    values += [["-p", "n_slots=1000"]]  # no more than its burn-in
+    values += [["-p", "p_max=0.02", "-p", "p_min=0.03"]]
+    asked += [["tools.run", FIG2, *given] for given in values]
+    asked += [["tools.run", "fig1_layer_costs", "-p", text] for text in _FIG1]
+    entries = [(" ".join(arguments)[6:66], arguments, None) for arguments in asked]
+    entries += [(name, ["tools.run", "one"], breaking) for name, breaking in _PROJECTS.items()]
     return [(f"{index:03d} {name!r}", *rest) for index, (name, *rest) in enumerate(entries)]

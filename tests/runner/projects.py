@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tools import cells
+from tools import cells, manifest
 
 #: In place of the library, which takes seconds to import.
 STUB = "from types import SimpleNamespace\nparameters = SimpleNamespace(check=lambda names: None)"
@@ -41,20 +41,17 @@ def make_project(root):
     return root
 
 
-_PASSING = {".locks", ".staging", "__pycache__"}
-
-
 def outputs(folder):
-    """Return the bytes of every file that runs have left in a folder, without what runs need."""
+    """Return the bytes of every file in a folder, without hidden ones and compiled code."""
     found = {}
     for place, folders, files in os.walk(folder):  # it minds no folder that goes meanwhile
-        folders[:] = [name for name in folders if name not in _PASSING]
-        for name in files:
-            path = Path(place) / name
+        folders[:] = [name for name in folders if name[0] != "." and name != "__pycache__"]
+        for path in (Path(place) / name for name in files if name[0] != "."):
             found[path.relative_to(folder).as_posix()] = path.read_bytes()
     return found
 
 
 def results(folder):
     """Return the same without manifests, which tell the time."""
-    return {name: data for name, data in outputs(folder).items() if not name.endswith(".json")}
+    found = outputs(folder).items()
+    return {name: data for name, data in found if not name.endswith(manifest.NAME)}
