@@ -46,7 +46,7 @@ def inputs(source: Path, root: Path) -> dict[str, str]:
         ]
         # `make format` sets what is left out, and other editors change it.
         settings = sorted(notebook["metadata"].items())
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ValueError(f"{source.name} is no notebook: {reason}") from error
     settings = [each for each in settings if each[0] not in ("kernelspec", "language_info")]
