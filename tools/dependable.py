@@ -14,6 +14,7 @@ RESULTS = "book/torture.json"
 SURVIVORS = "tests/torture/mutants.yml"
 PAGE = "book/dependable"
 EQUIVALENT = "cannot be noticed"
+UNEXPLAINED = "without a listed reason"
 
 
 def write_tables(root: Path) -> None:

@@ -252,8 +252,11 @@ def _make(run: Run, values: Mapping[str, Any], started: float, brief: bool) -> N
     staging, inputs = run.beside("staging"), manifest.inputs(run.source, run.root)
     staging.mkdir()
     output = staging / manifest.NOTEBOOK
-    with ThreadPoolExecutor(1) as thread:  # so that the main thread hears Ctrl-C at any time
+    thread = ThreadPoolExecutor(1)  # so that the main thread hears Ctrl-C at any time
+    try:
         thread.submit(_execute, run, output, brief).result()
+    finally:
+        thread.shutdown(wait=False)  # after Ctrl-C, it would wait for the whole notebook
     executed = cells.read(output)
     if cells.unfinished(executed):  # papermill takes sys.exit(0) for a good end
         raise RuntimeError("the notebook ended early, or a widget shows an error")

@@ -10,14 +10,12 @@ from __future__ import annotations
 import argparse
 import ast
 import gc
-import importlib.metadata
 import json
 import multiprocessing
 import os
 import re
 import resource
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -35,14 +33,14 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.operators.operator import Example, Operator
 from numba.core import config
+from tqdm import tqdm
 
-from tools import fingerprint
+from tools.dependable import EQUIVALENT, UNEXPLAINED
 from tools.fingerprint import ROOT
 
 #: Which changes are not caught, and why.
 LISTED = ROOT / "tests" / "torture" / "mutants.yml"
-LEAST_CAUGHT = 0.95
-CAUGHT = ("caught", "timeout")
+MOST_SURVIVORS = 0.05
 
 #: Tests of each module, those that catch most first.
 TESTS = {
@@ -80,14 +78,15 @@ QUICK = {
 UNCOMPILED = {"kernel", "mrg32k3a", "trace"}
 
 #: Cosmic Ray's operators that change what is computed. Left out is what raises a TypeError on
-#: every float, such as `<<` for `*`: it would be caught without saying anything of the tests.
+#: every float, such as `<<` for `*`: it would be caught without saying anything of the tests; and
+#: comparisons that differ wherever one of these does, such as `<` in place of `>`, beside `!=`.
 _ARITHMETIC, _BITS = "(Add|Sub|Mul|Div|FloorDiv|Mod|Pow)", "(LShift|RShift|BitOr|BitAnd|BitXor)"
-_ORDER = "(Eq|NotEq|Lt|LtE|Gt|GtE)"
 OPERATORS = re.compile(
     "NumberReplacer|AddNot|Replace(True|False|And|Or|Break|Continue)With.*"
     "|ReplaceUnaryOperator_Delete_.*"
     f"|ReplaceBinaryOperator_({_ARITHMETIC}_(Add|Sub|Mul|Div)|{_BITS}_{_BITS})"
-    f"|ReplaceComparisonOperator_({_ORDER}_{_ORDER}|Is_IsNot|IsNot_Is)"
+    "|ReplaceComparisonOperator_(Eq_(NotEq|LtE|GtE)|NotEq_(Eq|Lt|Gt)|Lt_(LtE|NotEq)|LtE_(Lt|Eq)"
+    "|Gt_(GtE|NotEq)|GtE_(Gt|Eq)|Is_IsNot|IsNot_Is)"
 )
 
 #: Everything that is slow to import, for each process to start with.
@@ -131,7 +130,6 @@ class Mutant(NamedTuple):
     line: int
     before: str
     after: str
-    source: str  # fingerprint of the module
 
 
 def operators() -> dict[str, Operator]:
@@ -169,7 +167,6 @@ def _span(first: Any, last: Any) -> Span:
 def mutants_of(module: str) -> Iterator[tuple[Mutant, str]]:
     """Yield each mutant of a module with its source, but for what is not part of the model."""
     source = (ROOT / "splitlib" / f"{module}.py").read_text("utf-8")
-    digest = fingerprint.of_value(source)[:12]
     nodes = list(ast_nodes(get_ast(source)))
     spans, names = list(left_alone(source)), list(named(source))
     for name, operator in operators().items():
@@ -180,7 +177,7 @@ def mutants_of(module: str) -> Iterator[tuple[Mutant, str]]:
             skip = any(low <= start < high for low, high in skipped)
             if not skip and not same_program(source, changed):
                 line, before, after = first_difference(source, changed)
-                yield Mutant(module, name, line, before, after, digest), changed
+                yield Mutant(module, name, line, before, after), changed
 
 
 def same_program(source: str, changed: str) -> bool:
@@ -219,7 +216,7 @@ def run_tests(module: str, scratch: Path, limit: int) -> None:
 
 
 def outcome(module: str, source: str, scratch: Path, limit: int = 600) -> str:
-    """Return what the tests say to a source of a module: caught, timeout or survived."""
+    """Return what the tests say to a source of a module: caught, also by its time, or survived."""
     path = scratch / "splitlib" / f"{module}.py"
     original = path.read_text("utf-8")
     path.write_text(source, "utf-8")
@@ -228,8 +225,7 @@ def outcome(module: str, source: str, scratch: Path, limit: int = 600) -> str:
     process.start()
     process.join()
     path.write_text(original, "utf-8")
-    results = {0: "survived", -signal.SIGXCPU: "timeout"}
-    return results.get(process.exitcode or 0, "caught")
+    return "caught" if process.exitcode else "survived"
 
 
 def copy_into(folder: Path) -> Path:
@@ -276,12 +272,6 @@ def try_all(mutants: dict[Mutant, str], jobs: int) -> Iterator[tuple[Mutant, str
             pool.shutdown(cancel_futures=True)
 
 
-def known_outcomes(path: Path) -> dict[Mutant, str]:
-    """Return the outcomes of an earlier run."""
-    records = json.loads(path.read_text("utf-8"))["mutants"] if path.exists() else []
-    return {Mutant(**record): result for record in records if (result := record.pop("outcome"))}
-
-
 def reasons(path: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
     """Return why some changes are not caught, by module and line before and after."""
     return {
@@ -292,79 +282,45 @@ def reasons(path: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
     }
 
 
-def report(outcomes: dict[Mutant, str]) -> dict[str, Any]:
-    """Return the outcomes with what they add up to."""
+def report(outcomes: dict[Mutant, str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return a row of counts for each module, and what in the outcomes should not be so."""
     listed = reasons(LISTED)
-    names = ("mutants", "caught", "timeouts", "survivors", "equivalent")
-    modules = {mutant.module: dict.fromkeys(names, 0) for mutant in outcomes}
-    survivors, alive = [], set()
+    rows = {m.module: {"what": m.module, "trials": 0, "failed": 0, "ways": {}} for m in outcomes}
+    alive, wrong = set(), []
     for mutant, result in outcomes.items():
-        key = mutant.module, mutant.before, mutant.after
-        entry = listed.get(key, {})
-        count = modules[mutant.module]
-        count["mutants"] += 1
-        count["timeouts"] += result == "timeout"
-        if result in CAUGHT:
-            count["caught"] += 1
-        else:
+        count: dict[str, Any] = rows[mutant.module]
+        count["trials"] += 1
+        if result == "survived":
+            key = mutant.module, mutant.before, mutant.after
+            entry = listed.get(key, {})
             alive.add(key)
-            count["survivors"] += 1
-            count["equivalent"] += entry.get("equivalent", False)
-            survivors.append(mutant._asdict() | {"why": entry.get("why")})
-    return {
-        "tool": f"cosmic-ray {importlib.metadata.version('cosmic-ray')}",
-        "modules": modules,
-        "survivors": survivors,
-        "listed, but caught": sorted(key for key in listed.keys() - alive if key[0] in modules),
-        "mutants": [m._asdict() | {"outcome": result} for m, result in outcomes.items()],
-    }
-
-
-def write(path: Path, outcomes: dict[Mutant, str]) -> dict[str, Any]:
-    """Write the report, and return it."""
-    found = report(outcomes)
-    new = path.with_suffix(".new")  # first, so that an interruption leaves one of them whole
-    new.write_text(json.dumps(found, indent=1, ensure_ascii=False), "utf-8")
-    new.replace(path)
-    return found
-
-
-def tell(found: dict[str, Any]) -> int:
-    """Print what the report says; return 1 if something in it should not be so."""
-    for module, count in found["modules"].items():
-        print(f"{module:12}", *(f"{number} {name}" for name, number in count.items()))
-    mutants, caught = (sum(c[n] for c in found["modules"].values()) for n in ("mutants", "caught"))
-    print(f"{caught / mutants:.1%} of {mutants} caught")
-    unexplained = [one for one in found["survivors"] if not one["why"]]
-    for one in unexplained:
-        print(f"survived, for no listed reason: {one['module']}:{one['line']} {one['after']}")
-    for module, before, after in found["listed, but caught"]:
-        print(f"listed in {LISTED.name}, but caught or not tried: {module}: {before} -> {after}")
-    return int(caught < LEAST_CAUGHT * mutants or bool(unexplained or found["listed, but caught"]))
+            count["failed"] += 1
+            way = EQUIVALENT if entry.get("equivalent") else "listed" if entry else UNEXPLAINED
+            count["ways"][way] = count["ways"].get(way, 0) + 1
+            if not entry:
+                wrong.append(f"survived: {mutant.module}:{mutant.line} {mutant.after}")
+    gone = [key for key in listed if key[0] in rows and key not in alive]
+    wrong += [f"listed, but caught or not tried: {': '.join(key)}" for key in gone]
+    survivors = sum(row["failed"] for row in rows.values())
+    if survivors > MOST_SURVIVORS * len(outcomes):
+        wrong.append(f"{survivors} of {len(outcomes)} have survived")
+    return list(rows.values()), wrong
 
 
 def main() -> int:
     """Try the mutants of some modules, and report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path, help="JSON; what was caught is not tried again")
+    parser.add_argument("results", type=Path, help="JSON; a row for each module")
     parser.add_argument("modules", nargs="*", help="by default all of the model")
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
-
-    known, modules = known_outcomes(options.results), options.modules or list(TESTS)
+    modules = options.modules or list(TESTS)
     mutants = {mutant: source for module in modules for mutant, source in mutants_of(module)}
-    new_first = sorted(mutants, key=known.__contains__)
-    left = {m: mutants[m] for m in new_first if known.get(m) not in CAUGHT}
-    outcomes = {m: result for m, result in known.items() if m.module not in modules or m in mutants}
-    start = time.perf_counter()
-    for done, (mutant, result) in enumerate(try_all(left, options.jobs), 1):
-        outcomes[mutant] = result
-        minutes = (time.perf_counter() - start) / done * (len(left) - done) / 60
-        print(f"{done} of {len(left)}, {minutes:.0f} min left  ", end="\r", flush=True)
-        if done % 20 == 0:
-            write(options.results, outcomes)
-    return tell(write(options.results, outcomes))
+    rows, wrong = report(dict(tqdm(try_all(mutants, options.jobs), "mutants", len(mutants))))
+    options.results.write_text(json.dumps(rows), "utf-8")
+    print(*wrong, sep="\n")
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":
