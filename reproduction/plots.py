@@ -49,7 +49,7 @@ def plot_verdicts(verdicts: pd.DataFrame, kinds: Sequence[str], ax: Axes | None 
     """
     height = 0.24 * len(verdicts) + 2.4
     ax = ax or plt.subplots(figsize=(9.5, height))[1]
-    signs = dict(zip(kinds, _SIGNS, strict=True))
+    signs: dict[str, Any] = dict(zip(kinds, _SIGNS, strict=True))
     for y, (_, row) in enumerate(verdicts.iterrows()):
         for x, verdict in enumerate(row):
             sign, color = signs[verdict]

@@ -41,7 +41,7 @@ from splitlib.simulate import settled
 from splitlib.statistics import confidence_interval
 
 #: The house style for plots made elsewhere: colours, markers, and lines of limits.
-COLORS = (
+COLORS: tuple[Any, ...] = (
     "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494",
     "#ece133", "#56b4e9",
 )  # fmt: skip
