@@ -238,7 +238,7 @@ def show_book() -> None:
         command = [sys.executable, "-m", "tools.book"]
         subprocess.run(command, cwd=root, check=True, stdout=subprocess.DEVNULL)
         total = time.perf_counter() - start
-    times = {name: float(s) for name, s in re.findall(r"\] (\w+): ([\d.]+) s", done.stdout)}
+    times = {name: float(s) for name, s in re.findall(r"^(\w+): ([\d.]+) s", done.stdout, re.M)}
     for name, time_ in sorted(times.items(), key=lambda item: -item[1]):
         print(f"  {name:24s} {time_:6.1f} s  {time_ / sum(times.values()):5.0%} of the notebooks")
     print(f"  {'building the pages':24s} {total - notebooks_done:6.1f} s")

@@ -49,7 +49,7 @@ def plot_verdicts(verdicts: pd.DataFrame, kinds: Sequence[str], ax: Axes | None 
     """
     height = 0.24 * len(verdicts) + 2.4
     ax = ax or plt.subplots(figsize=(9.5, height))[1]
-    signs = dict(zip(kinds, _SIGNS, strict=True))
+    signs: dict[str, Any] = dict(zip(kinds, _SIGNS, strict=True))
     for y, (_, row) in enumerate(verdicts.iterrows()):
         for x, verdict in enumerate(row):
             sign, color = signs[verdict]
@@ -258,8 +258,8 @@ def plot_operating_point(
         )
         for result, marker, name in ((full_offloading, "*", "full offloading"), (here, "o", "")):
             at = 100 * result.energy_saving, scale * getattr(result, quantity)
-            hollow = {"mfc": "none", "mew": 2.5, "mec": COLORS[3]} if result is here else {}
-            ax.plot(*at, marker, color="black", markersize=11, **hollow)
+            hollow: dict[str, Any] = {"mfc": "none", "mew": 2.5, "mec": COLORS[3]}
+            ax.plot(*at, marker, color="black", markersize=11, **hollow if result is here else {})
             ax.annotate(name, at, (-8, -4), textcoords="offset points", ha="right")
         local = scale * getattr(full_local, quantity)
         if local > 0:

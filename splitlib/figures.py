@@ -1,7 +1,7 @@
 """Plots of costs, sweeps and comparisons in one house style, including the paper's figures.
 
 Each ``plot_*`` function draws labelled data into the given axes (or new ones) and returns the
-axes. It needs matplotlib and seaborn, which ``pip install splitlib[figures]`` installs; nothing
+axes. It needs matplotlib, which ``pip install splitlib[figures]`` installs; nothing
 else in `splitlib` imports this module.
 
 Examples
@@ -25,7 +25,6 @@ from typing import Any, Literal
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 import xarray as xr
 from matplotlib import patheffects
 from matplotlib.axes import Axes
@@ -42,20 +41,34 @@ from splitlib.simulate import settled
 from splitlib.statistics import confidence_interval
 
 #: The house style for plots made elsewhere: colours, markers, and lines of limits.
-COLORS = sns.color_palette("colorblind")
+COLORS: tuple[Any, ...] = (
+    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494",
+    "#ece133", "#56b4e9",
+)  # fmt: skip
 MARKERS = "osD^v"
 LIMIT: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2}
 _RC: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": ".15",
     "axes.grid": True,
+    "axes.labelcolor": ".15",
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.constrained_layout.use": True,
     "figure.dpi": 110,
+    "font.sans-serif": ["Arial", "DejaVu Sans", "Liberation Sans", "sans-serif"],
     "font.size": 11,
     "grid.alpha": 0.4,
+    "grid.color": ".8",
     "legend.frameon": False,
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "white",
+    "patch.force_edgecolor": True,
     "savefig.dpi": 200,
     "svg.hashsalt": "splitlib",  # same figure, same bytes
+    "text.color": ".15",
+    "xtick.color": ".15",
+    "ytick.color": ".15",
 }
 
 
@@ -66,9 +79,8 @@ def style() -> Iterator[None]:
     Restoring all rcParams, as `matplotlib.rc_context` does, would also undo Jupyter's switch to
     interactive mode, and later figures would not be shown.
     """
-    rc = dict(sns.axes_style("ticks")) | _RC
-    before = {name: plt.rcParams[name] for name in rc}
-    plt.rcParams.update(rc)
+    before = {name: plt.rcParams[name] for name in _RC}
+    plt.rcParams.update(_RC)
     try:
         yield
     finally:

@@ -246,19 +246,20 @@ class Trace:
                 f"availability must be at least {_LEAST_AVAILABILITY}, got"
                 f" {float(availability.min())!r} at index {int(availability.argmin())}"
             )
-        fractional = arrivals != np.floor(arrivals)
-        if fractional.any():
-            index = int(np.argmax(fractional))
+        whole = np.asarray(self.arrivals).astype(np.int64, copy=False)
+        if (arrivals != whole).any():
+            index = int(np.argmax(arrivals != whole))
             raise ValueError(
                 f"arrivals must be whole numbers, got {float(arrivals[index])!r} at index {index}"
             )
         self._store("gain", gain)
         self._store("availability", availability)
-        self._store("arrivals", arrivals.astype(np.int64))
+        self._store("arrivals", whole)
 
     def _store(self, name: str, array: NDArray[np.generic]) -> None:
-        array = np.array(array)  # a copy, so that later changes by the caller have no effect
-        array.flags.writeable = False
+        if array.flags.writeable or not array.flags.owndata:
+            array = np.array(array)  # a copy, so that later changes by the caller have no effect
+            array.flags.writeable = False
         object.__setattr__(self, name, array)
 
     @property
@@ -300,8 +301,11 @@ class Draws(NamedTuple):
 
     def trace(self, scenario: Scenario) -> Trace:
         """Return the trace of these draws in ``scenario``; its load must be theirs."""
-        availability = np.maximum(scenario.alpha_min, scenario.alpha_max * self.uniform)
-        return Trace(scenario.mean_gain * self.fading, availability, self.arrivals)
+        gain, availability = scenario.mean_gain * self.fading, scenario.alpha_max * self.uniform
+        np.maximum(scenario.alpha_min, availability, out=availability)
+        for series in (gain, availability, self.arrivals):
+            series.flags.writeable = False  # so that the trace need not copy them
+        return Trace(gain, availability, self.arrivals)
 
 
 def draw_slots(

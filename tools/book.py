@@ -35,8 +35,8 @@ import os, sys
 from jupyter_book.sphinx import build_sphinx
 sys.exit(build_sphinx(
     sys.argv[1], sys.argv[2], path_config=f"{sys.argv[1]}/_config.yml", noconfig=True,
-    confoverrides={"nitpicky": True, "latex_individualpages": False}, warningiserror=True, keep_going=True, quiet=True,
-    jobs=os.cpu_count()))
+    confoverrides={"nitpicky": True, "latex_individualpages": False},
+    warningiserror=True, keep_going=True, quiet=True, jobs=os.cpu_count()))
 """
 
 

@@ -6,13 +6,17 @@ import ast
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from reproduction.parameters import schema_of
+
+# Else jsonschema, which nbformat imports, builds for a second a grammar that nothing here uses.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+import nbformat  # noqa: E402
 
 CHECKED = "nbval-check-output"
 CHECK = "parameters.check(globals())"

@@ -37,8 +37,15 @@ def _is_outside(script: Any) -> bool:
     return "://" in name or "thebe" in name or "THEBE_JS_URL" in body
 
 
+def _read_on_all_cores(app: Sphinx, config: Any) -> None:
+    # Two of Jupyter Book's own say nothing of it: neither keeps anything from page to page.
+    for name in ("sphinx_multitoc_numbering", "sphinx_jupyterbook_latex"):
+        app.extensions[name].parallel_read_safe = True
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
     app.connect("config-inited", _use_own_assets, priority=100)
+    app.connect("config-inited", _read_on_all_cores, priority=900)
     app.connect("html-page-context", _drop_outside_scripts, priority=1000)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

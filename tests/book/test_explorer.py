@@ -194,8 +194,8 @@ def test_registered_policies_are_offered_or_listed_as_python_only(monkeypatch):
     monkeypatch.setattr(sl.policies, "POLICIES", dict(sl.POLICIES))
     for function in (halfway, peeking, sl.online(cautious)):
         sl.register(f"the {function.__name__} one")(function)
-    explorer = Explorer(rivals=["middle"])
-    assert explorer.panel.offered == [*RIVALS, "middle"]
+    explorer = Explorer(rivals=["halfway"])
+    assert explorer.panel.offered == [*RIVALS, "halfway"]
     assert explorer.panel.python_only == [*PYTHON_ONLY, "the peeking one", "the cautious one"]
     with pytest.raises(ValueError, match="rivals must be policies that a page can run"):
         explorer.rivals = ["peeking"]
@@ -904,9 +904,9 @@ def test_with_a_kernel_python_and_the_sliders_stay_in_sync(kernel_page):
     assert seen["mean_delay"] == pytest.approx(data["meanDelay"], rel=1e-9)
     assert seen["energy_saving"] == pytest.approx(data["energySaving"], rel=1e-9)
     assert seen["split_histogram"] == data["splitHistogram"]
-    middle = data["rivals"]["middle"]
-    assert middle["mean_energy"] == pytest.approx(seen["middle"][0], rel=1e-12)
-    assert middle["split_histogram"] == seen["middle"][1]
+    halfway = data["rivals"]["halfway"]
+    assert halfway["mean_energy"] == pytest.approx(seen["halfway"][0], rel=1e-12)
+    assert halfway["split_histogram"] == seen["halfway"][1]
     panel.press("V", "End")  # Python then sets V to 0.37
     _seen(file, 0.37)
     panel.settle()

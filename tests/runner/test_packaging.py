@@ -181,4 +181,4 @@ def test_the_extra_for_notebooks_brings_what_they_import(root, project):
     ours = {"reproduction", "splitlib", *sys.stdlib_module_names}
     wanted = {elsewhere.get(name, name) for name in names - ours}
     brought = {requirement.name for requirement in requirements(project, "notebooks")}
-    assert wanted | {"anywidget", "jsonschema", "pyyaml", "seaborn"} <= brought
+    assert wanted | {"anywidget", "jsonschema", "matplotlib", "pyyaml"} <= brought
