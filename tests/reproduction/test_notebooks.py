@@ -362,7 +362,7 @@ def test_misspelt_parameters_are_refused_under_plain_papermill(execute, tmp_path
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_executed_tables_agree_with_the_accepted_ones(path, root):
     """Compare the full-length tables from `make book`, to show which number has changed."""
-    executed = root / "book" / "executed" / path.name
+    executed = root / "book" / "executed" / path.stem / "index.ipynb"
     if not executed.is_file():
         pytest.fail("there is no executed notebook: run `make figures` first", pytrace=False)
     fresh = {cell.id: cell for cell in nbformat.read(executed, as_version=4).cells}

@@ -202,7 +202,9 @@ def test_an_error_of_one_per_cent_in_any_constant_is_caught_by_a_claim(name, fac
 
 
 def test_table_of_constants_names_the_claims_that_catch_errors():
-    table = pd.read_csv(ROOT / "book/executed/data/assumptions_constants.csv", index_col=0)
+    table = pd.read_csv(
+        ROOT / "book/executed/assumptions/data/assumptions_constants.csv", index_col=0
+    )
     assert set(table.index) >= {*FIELDS}
     silent = table.index[table["caught by the claim"].isna()].tolist()
     assert silent == ["fading_power"]
@@ -214,7 +216,7 @@ def test_each_claim_is_three_clicks_from_its_number_and_figure(project):
     for claim in CLAIMS:
         start = details.index(f"(claim-{claim.id})=")
         text = details[start : details.find("\n(claim-", start + 1)]
-        pages = set(re.findall(r"\]\(\./(\w+)\.ipynb\)", text))
+        pages = set(re.findall(r"\]\(\./(\w+)/index\.ipynb\)", text))
         assert pages == {item.notebook for item in claim.measured}, claim.id
         if claim.figure:
             assert f"(#{claim.figure})" in text
