@@ -144,7 +144,9 @@ def _build(root: Path) -> bool:
     variables |= {"DOCUTILSCONFIG": os.devnull}  # else there are four places for a user's settings
     if subprocess.run(command, env=variables, check=False).returncode != 0:
         return False
-    found = [f"{page}: was not built" for page in pages(root) if not _is_page(built, page)]
+    found = [
+        f"{page}: was not built" for page in pages(root) if not (built / f"{page}.html").is_file()
+    ]
     found += broken_links(built)
     now = content(root)
     changed = sorted({name for name, _ in made_from.items() ^ now.items()})
@@ -158,10 +160,6 @@ def _build(root: Path) -> bool:
     os.replace(built, html)
     shutil.rmtree(staging)
     return True
-
-
-def _is_page(html: Path, name: str) -> bool:
-    return (html / f"{name}.html").is_file()
 
 
 def main(root: Path = fingerprint.ROOT) -> int:

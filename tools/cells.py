@@ -7,7 +7,6 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,7 @@ Notebook = Any  # nbformat.NotebookNode is untyped
 
 
 def read(path: Path) -> Notebook:
-    """Return a notebook.
-
-    Raises
-    ------
-    ValueError
-        If the file holds none.
-    """
+    """Return a notebook; raise ValueError if the file holds none."""
     try:
         text = path.read_text("utf-8")
         ids = [cell.get("id") for cell in json.loads(text)["cells"]]
@@ -57,11 +50,8 @@ def write(notebook: Notebook, path: Path) -> None:
 def parameters_of(notebook: Notebook) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the types and the values that a notebook's ``parameters`` cell declares.
 
-    Raises
-    ------
-    ValueError
-        If there is not exactly one such cell, if it does not hold annotated literals alone, if
-        the next code does not check them, or if the notebook is not for Python.
+    Raise ValueError unless there is one such cell, of annotated literals alone, the next code
+    checks them, and the notebook is for Python.
     """
     language = notebook.metadata.get("kernelspec", {}).get("language", "python")
     if language != "python":
@@ -111,21 +101,17 @@ def strip(notebook: Notebook) -> Notebook:
         for name in ("execution", "collapsed", "papermill"):
             cell.metadata.pop(name, None)
         if cell.cell_type == "code":
-            cell.outputs = list(_tables(cell))
+            checked = CHECKED in cell.metadata.get("tags", [])
+            cell.outputs = cell.outputs if checked else []
             cell.execution_count = 1 if cell.outputs else None  # nbval wants a number
+            for output in cell.outputs:
+                if output.output_type == "execute_result":
+                    output.execution_count = 1
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     return notebook
-
-
-def _tables(cell: Notebook) -> Iterator[Notebook]:
-    if CHECKED in cell.metadata.get("tags", []):
-        for output in cell.outputs:
-            if output.output_type == "execute_result":
-                output.execution_count = 1
-            yield output
 
 
 def accept(source: Path, executed: Path) -> None:
@@ -165,14 +151,9 @@ def _widget_ids(notebook: Notebook) -> list[str]:
     First come those on display, each followed by what it refers to, then the others, such as
     links, by what they say.
     """
-    models = _widgets(notebook)
-    said = {
-        model_id: json.dumps(model, sort_keys=True)
-        for model_id, model in models.items()
-        if re.fullmatch(
-            "[0-9a-f]{32}", model_id
-        )  # no others are replaced in the text of a notebook
-    }
+    # Other ids than random ones are not replaced in the text of a notebook.
+    random = [each for each in _widgets(notebook).items() if re.fullmatch("[0-9a-f]{32}", each[0])]
+    said = {model_id: json.dumps(model, sort_keys=True) for model_id, model in random}
     found: list[str] = []
 
     def visit(model_id: str) -> None:

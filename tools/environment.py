@@ -21,13 +21,7 @@ _NUMERIC = (
 
 
 def drift(root: Path) -> list[str]:
-    """Return, in a phrase each, which packages of the lock are missing or of another version.
-
-    Raises
-    ------
-    ValueError
-        If the lock cannot be read.
-    """
+    """Return, in a phrase each, which packages of the lock are missing or of another version."""
     try:
         locked = _locked(root / "requirements.lock")
     except ImportError:
@@ -44,13 +38,8 @@ def drift(root: Path) -> list[str]:
     return found
 
 
-def mend() -> str:
-    """Return the line that brings the environment back to the lock."""
-    return f"{sys.executable} -m pip install --require-hashes -r requirements.lock"
-
-
 def _locked(lock: Path) -> dict[str, str]:
-    """Return the version of each package that the lock has for this machine."""
+    """Return the version of each package for this machine; raise ValueError at a broken lock."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
@@ -76,10 +65,8 @@ def describe() -> dict[str, Any]:
 
     That is the interpreter, the packages, the CPU, and variables that libraries listen to.
     """
-    import numpy as np
     from llvmlite import binding
 
-    features: Any = np.show_config(mode="dicts")
     return {
         "python": sys.version,
         "executable": sys.executable,
@@ -89,25 +76,16 @@ def describe() -> dict[str, Any]:
             name: value for name, value in sorted(os.environ.items()) if name.startswith(_NUMERIC)
         },
         "cpu": binding.get_host_cpu_name(),
-        "cpu_features": features["SIMD Extensions"].get("found", []),
+        "cpu_features": binding.get_host_cpu_features().flatten(),
     }
 
 
-def git_state(root: Path) -> dict[str, Any] | None:
-    """Return commit and whether anything has changed since, or None where git knows nothing."""
+def git_state(root: Path) -> str | None:
+    """Return the commit, with ``-dirty`` if a file has changed since, or None without git."""
+    command = ["git", f"--git-dir={root / '.git'}", "describe", "--always", "--exclude=*"]
+    command += ["--abbrev=40", "--dirty"]
     try:
-        if Path(_git(root, "rev-parse", "--show-toplevel").strip()) != root.resolve():
-            return None  # it knows of a folder around this one
-        commit = _git(root, "rev-parse", "HEAD").strip()
-        return {"commit": commit, "changed": bool(_git(root, "status", "--porcelain").strip())}
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def _git(root: Path, *arguments: str) -> str:
-    # Variables such as GIT_DIR, which hooks have, may point to another repository.
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    done = subprocess.run(
-        ["git", *arguments], cwd=root, env=mine, capture_output=True, text=True, check=True
-    )
-    return done.stdout
+    return done.stdout.strip()

@@ -33,10 +33,7 @@ def notebooks(root: Path) -> list[Path]:
 def inputs(source: Path, root: Path) -> dict[str, str]:
     """Return the hash of everything that the outputs of a notebook depend on, by name.
 
-    Raises
-    ------
-    ValueError
-        If the file holds no notebook.
+    Raise ValueError if the file holds no notebook.
     """
     try:
         notebook = json.loads(source.read_text("utf-8"))
@@ -83,8 +80,8 @@ def faults(source: Path, root: Path, folder: Path, changed: Mapping[str, Any]) -
     known = read(folder)
     if not {"inputs", "outputs", "changed"} <= known.keys():
         return [f"its {NAME} is damaged" if (folder / NAME).exists() else "it has not been run"]
-    found = list(_differences(known["outputs"], outputs(folder), "altered"))
-    found += _differences(known["inputs"], inputs(source, root), "changed since")
+    found = list(_differences(known["outputs"], outputs(folder), "is altered"))
+    found += _differences(known["inputs"], inputs(source, root), "has changed since")
     if known["changed"] != dict(changed):
         found.append("it was run with other parameters")
     return found
@@ -97,7 +94,7 @@ def _differences(then: Mapping[str, str], now: Mapping[str, str], how: str) -> I
         elif name not in then:
             yield f"{name} is new"
         elif now[name] != then[name]:
-            yield f"{name} has {how}" if " " in how else f"{name} is {how}"
+            yield f"{name} {how}"
 
 
 def problems(selected: Iterable[Path], root: Path) -> list[str]:

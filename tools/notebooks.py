@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) 
         run.refuse_drift(root)
         given = [run.source_of(name, root) for name in dict.fromkeys(options.names)]
         return acts[options.command](given or manifest.notebooks(root), root)
-    except run.Refused as refused:
+    except ValueError as refused:
         print(f"refused: {refused}", file=sys.stderr)
         return 2
 
@@ -59,7 +59,10 @@ def _run(selected: Sequence[Path], root: Path) -> int:
 
     print(f"{len(selected)} notebooks on {cores} cores", flush=True)
     try:
-        longest_first = sorted(selected, key=lambda source: -_seconds(source, root))
+        known = {
+            source: manifest.read(manifest.executed(root) / source.stem) for source in selected
+        }
+        longest_first = sorted(known, key=lambda source: -known[source].get("seconds", 0.0))
         codes = dict(zip(longest_first, pool.map(one, longest_first), strict=True))
     except KeyboardInterrupt:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -67,16 +70,9 @@ def _run(selected: Sequence[Path], root: Path) -> int:
             process.terminate()
         return 130
     if failed := sorted(source.stem for source, code in codes.items() if code):
-        print(
-            f"{len(failed)} of {len(codes)} notebooks failed: {', '.join(failed)}", file=sys.stderr
-        )
+        said = f"{len(failed)} of {len(codes)} notebooks failed: {', '.join(failed)}"
+        print(said, file=sys.stderr)
     return 1 if failed else 0
-
-
-def _seconds(source: Path, root: Path) -> float:
-    """Return how long a notebook took the last time."""
-    seconds = manifest.read(manifest.executed(root) / source.stem).get("seconds", 0.0)
-    return float(seconds)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -98,14 +94,12 @@ def _check(selected: Sequence[Path], root: Path) -> int:
     found = []
     for source in selected:
         try:
-            run.check_form(source)
-        except run.Refused as refused:
-            found.append(str(refused))
-        else:
+            run.parameters_of(source)
             if cells.strip(cells.read(source)) != cells.read(source):
                 found.append(f"{source.stem}: it holds outputs, run `make format`")
-    for fault in found:
-        print(fault, file=sys.stderr)
+        except ValueError as refused:
+            found.append(str(refused))
+    print(*found, sep="\n", end="\n" * bool(found), file=sys.stderr)
     return 1 if found else 0
 
 
@@ -113,10 +107,7 @@ def _strip(selected: Sequence[Path], root: Path) -> int:
     from tools import cells
 
     for source in selected:
-        try:
-            cells.write(cells.strip(cells.read(source)), source)
-        except ValueError as error:
-            raise run.Refused(str(error)) from error
+        cells.write(cells.strip(cells.read(source)), source)
     return 0
 
 
@@ -124,7 +115,7 @@ def _accept(selected: Sequence[Path], root: Path) -> int:
     from tools import cells
 
     if stale := manifest.problems(selected, root):
-        raise run.Refused(f"{stale[0]}\nRun `make figures` first")
+        raise ValueError(f"{stale[0]}\nRun `make figures` first")
     for source in selected:
         cells.accept(source, manifest.executed(root) / source.stem / manifest.NOTEBOOK)
     return 0

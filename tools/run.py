@@ -46,31 +46,23 @@ KERNEL_ENVIRONMENT = {
 }
 
 
-class Refused(Exception):
-    """What is asked for cannot be."""
-
-
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are refusals like all others."""
 
     def error(self, message: str) -> NoReturn:
         """Raise what it has to say."""
-        raise Refused(" ".join(message.split()))
+        raise ValueError(" ".join(message.split()))
 
 
 @dataclass(frozen=True)
 class Run:
     """A notebook to run, with the parameters that differ from its own, into a folder."""
 
+    name: str
     source: Path
     root: Path
     folder: Path
     changed: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The name of the notebook."""
-        return self.source.stem
 
     @property
     def failed(self) -> Path:
@@ -99,7 +91,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) 
         refuse_drift(options.root)
         run = run_of(options.name, options.root, options.p)
         return 0 if perform(run, options.brief) else 1
-    except Refused as refused:
+    except ValueError as refused:
         print(f"refused: {refused}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -110,13 +102,10 @@ def main(arguments: Sequence[str] | None = None, root: Path = fingerprint.ROOT) 
 
 def refuse_drift(root: Path) -> None:
     """Refuse to work in an environment that is not the lock's."""
-    try:
-        drift = environment.drift(root)
-    except ValueError as error:
-        raise Refused(str(error)) from error
-    if drift:
+    if drift := environment.drift(root):
         more = f" and {len(drift) - 3} more" if len(drift) > 3 else ""
-        raise Refused(f"{', '.join(drift[:3])}{more}\nTo mend it: {environment.mend()}")
+        mend = f"{sys.executable} -m pip install --require-hashes -r requirements.lock"
+        raise ValueError(f"{', '.join(drift[:3])}{more}\nTo mend it: {mend}")
 
 
 def source_of(name: str, root: Path) -> Path:
@@ -125,48 +114,36 @@ def source_of(name: str, root: Path) -> Path:
     if name not in known:
         from splitlib._check import nearest
 
-        raise Refused(f"there is no notebook {name!r}{nearest(name, known)}")
+        raise ValueError(f"there is no notebook {name!r}{nearest(name, known)}")
     return known[name]
 
 
 def run_of(name: str, root: Path, given: Sequence[str] = ()) -> Run:
     """Return what to run, with parameters such as ``distance=20`` in place of the notebook's.
 
-    Raises
-    ------
-    Refused
-        If there is no such notebook, or a parameter is not one that its schema allows.
+    Raise ValueError if there is no such notebook, or its schema does not allow the parameters.
     """
-    source = source_of(name, root)
-    changed: dict[str, Any] = {}
-    folder = manifest.executed(root) / name
-    if given:
-        schema, values = check_form(source)
-        from reproduction.parameters import check_values
-
-        try:
-            wanted = _parse(given)
-            check_values(schema, values | wanted)
-        except (TypeError, ValueError) as error:
-            raise Refused(f"{name}: {error}") from error
-        typed = {key: _as(schema[key], value) for key, value in wanted.items()}
-        changed = {key: value for key, value in typed.items() if value != values[key]}
-        if changed:
-            folder = root / "runs" / f"{name}-{fingerprint.of_value(changed)[:8]}"
-    return Run(source, root, folder, changed)
+    source, folder = source_of(name, root), manifest.executed(root) / name
+    changed = parameters_of(source, given)[1] if given else {}
+    if changed:
+        folder = root / "runs" / f"{name}-{fingerprint.of_value(changed)[:8]}"
+    return Run(name, source, root, folder, changed)
 
 
-def check_form(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the types and the values of a notebook's parameters; refuse what is not in form."""
+def parameters_of(source: Path, given: Sequence[str] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a notebook's parameters, and those given that differ; refuse what is not in form."""
     from reproduction.parameters import check_values
     from tools import cells
 
     try:
         schema, values = cells.parameters_of(cells.read(source))
         check_values(schema, values)
+        wanted = _parse(given)
+        check_values(schema, values | wanted)
     except (OSError, TypeError, ValueError) as error:
-        raise Refused(f"{source.stem}: {error}") from error
-    return schema, values
+        raise ValueError(f"{source.stem}: {error}") from error
+    typed = {key: _as(schema[key], value) for key, value in wanted.items()}
+    return values, {key: value for key, value in typed.items() if value != values[key]}
 
 
 def _parse(given: Sequence[str]) -> dict[str, Any]:
@@ -196,14 +173,11 @@ def perform(run: Run, brief: bool = True) -> bool:
     """Bring the files of a run up to date; tell whether they are."""
     with locked(run.beside("lock"), run.name):
         _recover(run)
-        try:
-            if not run.faults():
-                print(f"{run.name}: up to date", flush=True)
-                run.failed.unlink(missing_ok=True)  # of an attempt that was taken back
-                return True
-        except ValueError as error:
-            raise Refused(str(error)) from error
-        _, values = check_form(run.source)
+        if not run.faults():
+            print(f"{run.name}: up to date", flush=True)
+            run.failed.unlink(missing_ok=True)  # of an attempt that was taken back
+            return True
+        values, _ = parameters_of(run.source)
         print(f"{run.name}: running", flush=True)
         started = time.time()
         try:
@@ -252,11 +226,8 @@ def _make(run: Run, values: Mapping[str, Any], started: float, brief: bool) -> N
     staging, inputs = run.beside("staging"), manifest.inputs(run.source, run.root)
     staging.mkdir()
     output = staging / manifest.NOTEBOOK
-    thread = ThreadPoolExecutor(1)  # so that the main thread hears Ctrl-C at any time
-    try:
-        thread.submit(_execute, run, output, brief).result()
-    finally:
-        thread.shutdown(wait=False)  # after Ctrl-C, it would wait for the whole notebook
+    # Not in the main thread, which has to hear Ctrl-C, and must not wait for the notebook then.
+    ThreadPoolExecutor(1).submit(_execute, run, output, brief).result()
     executed = cells.read(output)
     if cells.unfinished(executed):  # papermill takes sys.exit(0) for a good end
         raise RuntimeError("the notebook ended early, or a widget shows an error")
@@ -289,11 +260,12 @@ def _execute(run: Run, output: Path, brief: bool) -> None:
 
     from tools.notebook_kernel import manager
 
+    # Papermill takes names in braces for parameters.
+    paths = [str(path).replace("{", "{{").replace("}", "}}") for path in (run.source, output)]
     profile = run.beside("ipython")  # with nobody's startup files
     profile.mkdir()
     papermill.execute_notebook(
-        _literal(run.source),
-        _literal(output),
+        *paths,
         dict(run.changed),
         kernel_name="python3",
         kernel_manager_class=manager(KERNEL_ENVIRONMENT | compiled(run.root)),
@@ -306,11 +278,6 @@ def _execute(run: Run, output: Path, brief: bool) -> None:
     )
 
 
-def _literal(path: Path) -> str:
-    """Return a path in which papermill sees no names of parameters."""
-    return str(path).replace("{", "{{").replace("}", "}}")
-
-
 def compiled(root: Path) -> dict[str, str]:
     """Return where Numba keeps what it compiles, and leave no compiled code of other sources.
 
@@ -321,11 +288,9 @@ def compiled(root: Path) -> dict[str, str]:
     import compileall
     from py_compile import PycInvalidationMode
 
-    for name in ("splitlib", "reproduction"):
-        by_hash = PycInvalidationMode.CHECKED_HASH
-        compileall.compile_dir(
-            root / name, quiet=2, force=True, optimize=0, invalidation_mode=by_hash
-        )
+    mode = PycInvalidationMode.CHECKED_HASH
+    for folder in (root / "splitlib", root / "reproduction"):
+        compileall.compile_dir(folder, quiet=2, force=True, optimize=0, invalidation_mode=mode)
     sources = fingerprint.of_files((root / "splitlib").rglob("*.py"), root)
     cache = root / "splitlib" / "__pycache__" / f"numba-{fingerprint.of_value(sources)[:16]}"
     for other in set(cache.parent.glob("numba-*")) - {cache}:
@@ -340,14 +305,11 @@ def _report(run: Run, error: Exception) -> None:
     print(f"\n{run.name} failed.", file=sys.stderr)
     output = run.beside("staging") / manifest.NOTEBOOK
     with contextlib.suppress(OSError, ValueError):  # there is none, or no room was left for it
-        started = [
-            cell
-            for cell in cells.read(output).cells
-            if cell.metadata.get("papermill", {}).get("start_time")
-        ]
+        last = ""
+        for cell in cells.read(output).cells:
+            last = cell.source if cell.metadata.get("papermill", {}).get("start_time") else last
         os.replace(output, run.failed)
-        for cell in started[-1:]:
-            print(f"\n{cell.source}\n", file=sys.stderr)
+        print(f"\n{last}\n", file=sys.stderr)
     kind, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", error)
     print(f"{kind}: {value}".partition("\n")[0], file=sys.stderr)
     if run.failed.exists():

@@ -144,12 +144,14 @@ def test_the_commit_is_that_of_the_project(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_DIR", str(ROOT / ".git"))
     git = ["git", f"--git-dir={tmp_path}/.git", f"--work-tree={tmp_path}"]
     git += ["-c", "user.name=n", "-c", "user.email=e"]
-    for command in (["init", "-q"], ["commit", "-qm", "m", "--allow-empty"]):
+    create("file", "1")(tmp_path)
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "m"]):
         subprocess.run([*git, *command], check=True)
-    known = environment.git_state(tmp_path)
-    assert (len(known["commit"]), known["changed"]) == (40, False)
+    commit = environment.git_state(tmp_path)
+    assert len(commit) == 40
+    create("file", "2")(tmp_path)
+    assert environment.git_state(tmp_path) == f"{commit}-dirty"
     create("unpacked/file")(tmp_path)
-    assert environment.git_state(tmp_path) == known | {"changed": True}
     assert environment.git_state(tmp_path / "unpacked") is None, "the commit is of another project"
 
 
