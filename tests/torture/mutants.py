@@ -7,7 +7,6 @@ So a change that is reported as caught is caught by these few; the whole suite m
 
 from __future__ import annotations
 
-import argparse
 import ast
 import gc
 import json
@@ -18,12 +17,13 @@ import resource
 import shutil
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
 import parso
 import pytest
@@ -40,7 +40,7 @@ from tools.fingerprint import ROOT
 
 #: Which changes are not caught, and why.
 LISTED = ROOT / "tests" / "torture" / "mutants.yml"
-MOST_SURVIVORS = 0.05
+JOBS = 2
 
 #: Tests of each module, those that catch most first.
 TESTS = {
@@ -140,37 +140,25 @@ def operators() -> dict[str, Operator]:
     return {short: plugins.get_operator(name)() for short, name in chosen.items()} | ours
 
 
-Span: TypeAlias = tuple[tuple[int, int], tuple[int, int]]  # line and column of both ends
-
-
-def left_alone(source: str) -> Iterator[Span]:
-    """Yield where type annotations and `OPTIONS` are."""
+def left_alone(source: str, order: bool) -> Iterator[tuple[Any, Any]]:
+    """Yield where types and `OPTIONS` begin and end; and names, if they would be put in order."""
     for node in ast.walk(ast.parse(source)):
-        parts = [getattr(node, field, None) for field in ("annotation", "returns")]
+        parts = [(part, part) for part in map(vars(node).get, ("annotation", "returns")) if part]
         if isinstance(node, ast.keyword) and node.arg in OPTIONS:
-            parts.append(node.value)
-        yield from (_span(part, part) for part in parts if part is not None)
-
-
-def named(source: str) -> Iterator[Span]:
-    """Yield where something is compared with a name, of which none is larger than another."""
-    for node in ast.walk(ast.parse(source)):
-        last = node.comparators[-1] if isinstance(node, ast.Compare) else None
+            parts.append((node.value, node.value))
+        last = node.comparators[-1] if order and isinstance(node, ast.Compare) else None
         if isinstance(last, ast.Constant) and isinstance(last.value, str):
-            yield _span(node, last)
-
-
-def _span(first: Any, last: Any) -> Span:
-    return (first.lineno, first.col_offset), (last.end_lineno, last.end_col_offset)
+            parts.append((node, last))
+        for low, high in parts:
+            yield (low.lineno, low.col_offset), (high.end_lineno, high.end_col_offset)
 
 
 def mutants_of(module: str) -> Iterator[tuple[Mutant, str]]:
     """Yield each mutant of a module with its source, but for what is not part of the model."""
     source = (ROOT / "splitlib" / f"{module}.py").read_text("utf-8")
     nodes = list(ast_nodes(get_ast(source)))
-    spans, names = list(left_alone(source)), list(named(source))
     for name, operator in operators().items():
-        skipped = [*spans, *names] if re.search("Eq_(Lt|Gt)", name) else spans
+        skipped = list(left_alone(source, bool(re.search("Eq_(Lt|Gt)", name))))
         places = [start for node in nodes for start, _ in operator.mutation_positions(node)]
         for occurrence, start in enumerate(places):
             changed = mutate_code(source, operator, occurrence)
@@ -191,9 +179,8 @@ def same_program(source: str, changed: str) -> bool:
 def first_difference(source: str, changed: str) -> tuple[int, str, str]:
     """Return number and text, before and after, of the line that differs."""
     pairs = zip(source.splitlines(), changed.splitlines(), strict=True)
-    line, texts = next((i, pair) for i, pair in enumerate(pairs, 1) if pair[0] != pair[1])
-    before, after = (" ".join(text.split()) for text in texts)
-    return line, before, after
+    line, (before, after) = next((i, pair) for i, pair in enumerate(pairs, 1) if pair[0] != pair[1])
+    return line, " ".join(before.split()), " ".join(after.split())
 
 
 def run_tests(module: str, scratch: Path, limit: int) -> None:
@@ -215,113 +202,75 @@ def run_tests(module: str, scratch: Path, limit: int) -> None:
     sys.exit(pytest.main([*quick, *loaded, *TESTS[module].split()]))
 
 
-def outcome(module: str, source: str, scratch: Path, limit: int = 600) -> str:
-    """Return what the tests say to a source of a module: caught, also by its time, or survived."""
+def survives(module: str, source: str, scratch: Path, limit: int = 600) -> bool:
+    """Tell whether the tests of a module pass, within a time, with another source of it."""
     path = scratch / "splitlib" / f"{module}.py"
-    original = path.read_text("utf-8")
     path.write_text(source, "utf-8")
     context = multiprocessing.get_context("forkserver")
     process = context.Process(target=run_tests, args=(module, scratch, limit))
     process.start()
     process.join()
-    path.write_text(original, "utf-8")
-    return "caught" if process.exitcode else "survived"
+    shutil.copy(ROOT / "splitlib" / path.name, path)
+    return process.exitcode == 0
 
 
-def copy_into(folder: Path) -> Path:
-    """Copy what the tests need into a new folder, and return it."""
-    for name in ("splitlib", "reproduction", "benchmarks", "tools", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    return folder
+def survivors_of(mutants: dict[Mutant, str]) -> set[Mutant]:
+    """Return the mutants that no test notices."""
+    free: SimpleQueue[Path] = SimpleQueue()  # each process has a copy that it may change
+    limits: dict[str, int] = {}
+    compiled = shutil.ignore_patterns("__pycache__")
 
-
-def time_limit(module: str, scratch: Path) -> int:
-    """Return how many seconds the tests of a module may take, once they pass without a change."""
-    source = (scratch / "splitlib" / f"{module}.py").read_text("utf-8")
-    start = time.perf_counter()
-    if outcome(module, source, scratch) != "survived":
-        raise SystemExit((scratch / "output").read_text("utf-8"))
-    return 20 + 5 * int(time.perf_counter() - start)
-
-
-def try_all(mutants: dict[Mutant, str], jobs: int) -> Iterator[tuple[Mutant, str]]:
-    """Yield each mutant with its outcome as it comes, ``jobs`` at a time."""
-    own = threading.local()  # each thread has a copy that it may change
-
-    def prepare() -> None:
-        own.scratch = copy_into(Path(tempfile.mkdtemp(dir=folder)))
-
-    def measure(module: str) -> int:
-        return time_limit(module, own.scratch)
-
-    def attempt(mutant: Mutant) -> tuple[Mutant, str]:
-        limit = limits[mutant.module]
-        return mutant, outcome(mutant.module, mutants[mutant], own.scratch, limit)
-
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ThreadPoolExecutor(jobs, initializer=prepare) as pool,
-    ):
-        modules = list(dict.fromkeys(mutant.module for mutant in mutants))
-        limits = dict(zip(modules, pool.map(measure, modules), strict=True))
+    def attempt(mutant: Mutant) -> bool:
+        scratch = free.get()
         try:
-            for task in as_completed([pool.submit(attempt, mutant) for mutant in mutants]):
-                yield task.result()
+            return survives(mutant.module, mutants[mutant], scratch, limits[mutant.module])
         finally:
-            pool.shutdown(cancel_futures=True)
+            free.put(scratch)
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(JOBS) as pool:
+        for scratch in (Path(folder) / str(index) for index in range(JOBS)):
+            for name in ("splitlib", "reproduction", "benchmarks", "tools", "tests"):
+                shutil.copytree(ROOT / name, scratch / name, ignore=compiled)
+            shutil.copy(ROOT / "pyproject.toml", scratch)
+            free.put(scratch)
+        for module in {mutant.module: None for mutant in mutants}:
+            scratch, start = free.get(), time.perf_counter()
+            if not survives(module, (ROOT / "splitlib" / f"{module}.py").read_text(), scratch):
+                raise SystemExit((scratch / "output").read_text("utf-8"))
+            limits[module] = 20 + 5 * int(time.perf_counter() - start)
+            free.put(scratch)
+        found = tqdm(pool.map(attempt, mutants), "mutants", len(mutants))
+        return {mutant for mutant, alive in zip(mutants, found, strict=True) if alive}
 
 
-def reasons(path: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
-    """Return why some changes are not caught, by module and line before and after."""
-    return {
+def report(mutants: Iterable[Mutant], alive: set[Mutant]) -> Iterator[dict[str, Any]]:
+    """Yield the counts of each module; print what is alive or listed for no reason."""
+    listed = {
         (module, entry["line"], after): entry
-        for module, entries in yaml.safe_load(path.read_text("utf-8")).items()
+        for module, entries in yaml.safe_load(LISTED.read_text("utf-8")).items()
         for entry in entries
         for after in entry["becomes"]
     }
+    tried = Counter(mutant.module for mutant in mutants)
+    keys = [(mutant.module, mutant.before, mutant.after) for mutant in alive]
+    for module, trials in tried.items():
+        why = [listed.get(key, {}) for key in keys if key[0] == module]
+        ways = {EQUIVALENT: sum(each.get("equivalent", False) for each in why)}
+        ways[UNEXPLAINED] = why.count({})
+        yield {"what": module, "trials": trials, "failed": len(why), "ways": ways}
+    for key in sorted(set(keys) - listed.keys()):
+        print("survived, for no listed reason:", *key, file=sys.stderr)
+    for key in sorted(each for each in listed.keys() - set(keys) if each[0] in tried):
+        print("listed, but caught or not tried:", *key, file=sys.stderr)
 
 
-def report(outcomes: dict[Mutant, str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return a row of counts for each module, and what in the outcomes should not be so."""
-    listed = reasons(LISTED)
-    rows = {m.module: {"what": m.module, "trials": 0, "failed": 0, "ways": {}} for m in outcomes}
-    alive, wrong = set(), []
-    for mutant, result in outcomes.items():
-        count: dict[str, Any] = rows[mutant.module]
-        count["trials"] += 1
-        if result == "survived":
-            key = mutant.module, mutant.before, mutant.after
-            entry = listed.get(key, {})
-            alive.add(key)
-            count["failed"] += 1
-            way = EQUIVALENT if entry.get("equivalent") else "listed" if entry else UNEXPLAINED
-            count["ways"][way] = count["ways"].get(way, 0) + 1
-            if not entry:
-                wrong.append(f"survived: {mutant.module}:{mutant.line} {mutant.after}")
-    gone = [key for key in listed if key[0] in rows and key not in alive]
-    wrong += [f"listed, but caught or not tried: {': '.join(key)}" for key in gone]
-    survivors = sum(row["failed"] for row in rows.values())
-    if survivors > MOST_SURVIVORS * len(outcomes):
-        wrong.append(f"{survivors} of {len(outcomes)} have survived")
-    return list(rows.values()), wrong
-
-
-def main() -> int:
-    """Try the mutants of some modules, and report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path, help="JSON; a row for each module")
-    parser.add_argument("modules", nargs="*", help="by default all of the model")
-    parser.add_argument("--jobs", type=int, default=1)
-    options = parser.parse_args()
+def main() -> None:
+    """Try the mutants of some modules, or of all; print the counts as JSON."""
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
-    modules = options.modules or list(TESTS)
+    modules = sys.argv[1:] or list(TESTS)
     mutants = {mutant: source for module in modules for mutant, source in mutants_of(module)}
-    rows, wrong = report(dict(tqdm(try_all(mutants, options.jobs), "mutants", len(mutants))))
-    options.results.write_text(json.dumps(rows), "utf-8")
-    print(*wrong, sep="\n")
-    return int(bool(wrong))
+    print(json.dumps(list(report(mutants, survivors_of(mutants)))))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
