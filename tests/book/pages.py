@@ -32,6 +32,7 @@ class Visit:
         self.context = browser.new_context(
             **{"viewport": {"width": 1440, "height": 900}, **context}
         )
+        self.context.set_default_timeout(0)  # a slow machine is no failure
         self.outside, self.complaints = [], []
         self.context.route(lambda url: True, self._only_here)
         self.page = self.context.new_page()
@@ -70,7 +71,7 @@ class Panel:
     def __init__(self, page):
         self.page = page
         self.root = page.locator(".splitlib-explorer").first
-        page.wait_for_selector(".splitlib-explorer[data-curve=done]", timeout=60_000)
+        page.wait_for_selector(".splitlib-explorer[data-curve=done]")
         # Moving needs the sliders to be labelled, which is when they follow a drag as well.
         page.wait_for_selector(".splitlib-p_max_mw .noUi-handle[aria-label]", state="attached")
 
@@ -134,9 +135,8 @@ class Panel:
     def settle(self):
         """Wait until everything belongs to the setting on display."""
         self.page.wait_for_timeout(150)
-        self.page.wait_for_selector(".splitlib-explorer[data-curve=done]", timeout=60_000)
+        self.page.wait_for_selector(".splitlib-explorer[data-curve=done]")
         self.page.wait_for_function(
             "() => !Object.values(JSON.parse(document.querySelector('.splitlib-explorer')"
-            ".dataset.rivals)).includes(null)",
-            timeout=120_000,
+            ".dataset.rivals)).includes(null)"
         )

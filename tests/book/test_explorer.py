@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import expect
 
 import splitlib as sl
 from splitlib.explorer import CURVE_V, Explorer
@@ -501,7 +500,7 @@ def test_all_controls_are_reachable_and_announced(panel):
     assert page.locator(".splitlib-epsilon").is_visible()
     panel.press("V", "ArrowRight")
     said = r"V [\d.]+, β 3, α_max 1: energy saving .* mean delay .* outage .* settled"
-    expect(panel.root.locator("[aria-live=polite]")).to_contain_text(re.compile(said))
+    panel.root.locator("[aria-live=polite]", has_text=re.compile(said)).wait_for(state="attached")
 
 
 def test_a_broken_limit_is_described_in_words(panel):
@@ -843,42 +842,35 @@ def kernel_page(request, chromium, tmp_path):
         _wait_for(port, server, tmp_path / "server.log")
         with Visit(chromium, address) as visit:
             if request.param == "lab":
-                visit.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
-                visit.page.get_by_text("| Idle").wait_for(
-                    timeout=120_000
-                )  # otherwise it asks for a kernel
+                visit.page.wait_for_selector(".jp-Notebook .jp-Cell")
+                visit.page.get_by_text("| Idle").wait_for()  # otherwise it asks for a kernel
                 visit.page.evaluate(
                     "() => { jupyterapp.commands.execute('notebook:run-all-cells'); }"
                 )
             yield visit, tmp_path / "seen.json"
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        server.wait()
         log.close()
 
 
 def _wait_for(port, server, log):
-    for _ in range(300):
+    while server.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status", timeout=1):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status"):
                 return
         except urllib.error.HTTPError:
             return
         except OSError:
             time.sleep(0.2)
-        assert server.poll() is None, log.read_text()
     raise AssertionError(log.read_text())
 
 
 def _seen(file, V):
     """Wait until Python's V has the given value; return the numbers that Python saw."""
-    for _ in range(100):
-        if file.is_file():
-            seen = json.loads(file.read_text())
-            if seen["V"] == V:
-                return seen
+    while not (file.is_file() and (seen := json.loads(file.read_text()))["V"] == V):
         time.sleep(0.1)
-    raise AssertionError(f"Python did not see V = {V}, but {file.is_file() and file.read_text()}")
+    return seen
 
 
 def test_with_a_kernel_python_and_the_sliders_stay_in_sync(kernel_page):
