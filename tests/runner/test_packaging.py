@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import splitlib
-from tools import cells, fingerprint
+from tools import cells, manifest
 
 LOCKS = {"requirements.lock": "book", "requirements-test.lock": "test"}
 
@@ -172,7 +172,7 @@ assert "unpacked" in claims.__file__ and len(claims.load()) > 60
 
 def test_the_extra_for_notebooks_brings_what_they_import(root, project):
     names = set()
-    for path in fingerprint.notebooks(root):
+    for path in manifest.notebooks(root):
         for cell in cells.read(path).cells:
             if cell.cell_type == "code":
                 names |= set(re.findall(r"^(?:import|from) (\w+)", cell.source, re.MULTILINE))
