@@ -282,15 +282,13 @@ def compiled(root: Path) -> dict[str, str]:
     """Return where Numba keeps what it compiles, and leave no compiled code of other sources.
 
     Python tells by the time and the length of a source whether it has changed, which a copy can
-    keep: it is told to look at hashes instead. Numba looks at the source of a function alone, and
-    not at the modules that it uses: each state of the library has a cache of its own.
+    keep: all is compiled anew. Numba looks at the source of a function alone, and not at the
+    modules that it uses: each state of the library has a cache of its own.
     """
     import compileall
-    from py_compile import PycInvalidationMode
 
-    mode = PycInvalidationMode.CHECKED_HASH
     for folder in (root / "splitlib", root / "reproduction"):
-        compileall.compile_dir(folder, quiet=2, force=True, optimize=0, invalidation_mode=mode)
+        compileall.compile_dir(folder, quiet=2, force=True, optimize=0)
     sources = fingerprint.of_files((root / "splitlib").rglob("*.py"), root)
     cache = root / "splitlib" / "__pycache__" / f"numba-{fingerprint.of_value(sources)[:16]}"
     for other in set(cache.parent.glob("numba-*")) - {cache}:
