@@ -53,12 +53,18 @@ def _tried(results: Mapping[str, Any]) -> list[str]:
 
 def _kills(ours: Sequence[Mapping[str, Any]], control: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a row for each way to end a run: how often, and how often either has failed."""
-    of_control = {row["what"]: row["failed"] for row in control}
-    counts = {row["what"]: (row["trials"], row["failed"], of_control[row["what"]]) for row in ours}
-    counts["all of these"] = tuple(sum(each) for each in zip(*counts.values(), strict=True))
-    heads = "how a run was ended | #times | #this book's runner failed | #plain papermill failed"
-    table = _table(heads, ((way, *numbers) for way, numbers in counts.items()))
+    of_control = {row["what"]: _share([row]) for row in control}
+    rows = [(row["what"], _share([row]), of_control.get(row["what"], "–")) for row in ours]
+    rows.append(("all", _share(ours), _share(control)))
+    table = _table(
+        "how a run was ended | #this book's runner failed | #plain papermill failed", rows
+    )
     return [*table, "", f"Ours at {_commits(ours)}, plain papermill at {_commits(control)}."]
+
+
+def _share(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many of the trials have failed."""
+    return f"{sum(row['failed'] for row in rows)} of {sum(row['trials'] for row in rows)}"
 
 
 def _commits(rows: Iterable[Mapping[str, Any]]) -> str:

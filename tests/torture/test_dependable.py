@@ -57,7 +57,7 @@ def test_tables_show_the_results(tmp_path):
     results = {
         "flips": [row("flipped bits", 100, 0)],
         "kills": [row("SIGTERM", 30, 0), row("SIGKILL", 10, 1, orphan=1)],
-        "control": [row("SIGTERM", 30, 7, lost=7), row("SIGKILL", 10, 5, lost=2, orphan=4)],
+        "control": [row("SIGTERM", 30, 7, lost=7), row("full disk", 10, 5, lost=2, orphan=4)],
         "mutants": [row("kernel", 200, 4, **{dependable.EQUIVALENT: 1}), row("zoo", 100, 0)],
     }  # fmt: skip
     survivors = {"kernel": [{"line": "a | b", "becomes": ["a & b"], "why": "Equal on bits."}]}
@@ -73,9 +73,9 @@ def test_tables_show_the_results(tmp_path):
     assert tables == {
         "tried": ["| flipped bits | 100 | 0 |  | `abc` |"],
         "kills": [
-            "| SIGTERM | 30 | 0 | 7 |",
-            "| SIGKILL | 10 | 1 | 5 |",
-            "| all of these | 40 | 1 | 12 |",
+            "| SIGTERM | 0 of 30 | 7 of 30 |",
+            "| SIGKILL | 1 of 10 | – |",
+            "| all | 1 of 40 | 12 of 40 |",
             "",
             "Ours at commit `abc`, plain papermill at commit `abc`.",
         ],
