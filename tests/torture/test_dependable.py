@@ -23,11 +23,9 @@ def test_enough_was_tried_and_nothing_has_failed(found, part, trials):
     assert [row for row in rows if row["failed"]] == []
 
 
-def test_plain_papermill_went_through_the_same(found):
-    ours, control = (
-        {row["what"]: row["trials"] for row in found[part]} for part in ("kills", "control")
-    )
-    assert ours == control
+def test_plain_papermill_went_through_as_much(found):
+    ours, control = (sum(row["trials"] for row in found[part]) for part in ("kills", "control"))
+    assert control >= ours
 
 
 def test_the_tests_notice_most_changes_of_the_model_and_the_others_are_explained(found):
